@@ -1,0 +1,122 @@
+//! PID 1 for programs that do not reap: forwards every signal and collects every child.
+
+use crate::op::{Arguments, Program, Segment};
+use crate::run::{self, State};
+use crate::sys::{self, EAGAIN, ECHILD, EINTR, Result, call, nr};
+
+const SIGCHLD: usize = 17;
+const SIGKILL: usize = 9;
+
+/// What the program's process has left to do.
+pub(crate) struct Rest<'a> {
+    pub(crate) program: &'a Program<'a>,
+    pub(crate) state: &'a mut State,
+    pub(crate) first: usize,
+    pub(crate) terminal: bool,
+}
+
+/// Forks. The child goes on with the list; this process becomes the reaper. It has the credentials
+/// and the filter of the program, and all signals blocked: a blocked signal is queued for PID 1 even
+/// where the default action would have the kernel drop it (`pid_namespaces(7)`).
+///
+/// The child borrows this process's memory until exec, as vfork(2) has it: a copy would cost more than
+/// all that the child has left to do. It runs on a stack of its own, so that this one stays whole.
+pub(crate) fn split(mut rest: Rest<'_>, arguments: Arguments, image: &[Segment]) -> Result<()> {
+    let mut stack = Stack([0; STACK]);
+    let top = stack.0.as_mut_ptr() as usize + STACK;
+    // SAFETY: `stack` and `rest` outlive the child's use of them, since this process is suspended
+    // until the child has its own memory or has ended; `enter` takes a `Rest`.
+    let child = unsafe { sys::vfork_on(top, enter, (&raw mut rest).cast()) }?;
+    rename(arguments);
+    forget(image);
+    reap(child)
+}
+
+const STACK: usize = 16 << 10;
+
+#[repr(align(16))]
+struct Stack([u8; STACK]);
+
+extern "C" fn enter(rest: *mut u8) -> ! {
+    // SAFETY: `split` passes its own `Rest`, and does not touch it while this runs.
+    let rest = unsafe { &mut *rest.cast::<Rest<'_>>() };
+    // A group of its own: a signal of the terminal reaches the program once, not also through the
+    // reaper.
+    let mut ready = call!(nr::SETPGID, 0usize, 0usize).map(drop);
+    if rest.terminal {
+        ready = ready.and_then(|()| foreground());
+    }
+    if let Err(errno) = ready {
+        run::fail(rest.program, rest.first - 1, errno);
+    }
+    run::mark(rest.program, rest.first - 1);
+    run::go_on(rest.program, rest.state, rest.first)
+}
+
+fn foreground() -> Result<()> {
+    const TIOCSPGRP: usize = 0x5410;
+    const GETPID: usize = 39;
+    let group = call!(GETPID)? as i32;
+    call!(nr::IOCTL, 0usize, TIOCSPGRP, &raw const group).map(drop)
+}
+
+/// What `ps` shows inside.
+fn rename(arguments: Arguments) {
+    const PR_SET_NAME: usize = 15;
+    let name = c"sbx-init";
+    let _ = sys::prctl(PR_SET_NAME, name.as_ptr() as usize, 0);
+    let bytes = name.to_bytes();
+    for at in 0..arguments.len {
+        let byte = bytes.get(at).copied().unwrap_or(0);
+        // SAFETY: the parent read from the kernel that its command line lies there, this process has
+        // a copy of that memory, and nothing here refers to it.
+        unsafe { ((arguments.start + at) as *mut u8).write_volatile(byte) };
+    }
+}
+
+/// What is needed again comes back from the file: a few pages of this loop.
+fn forget(image: &[Segment]) {
+    const MADV_DONTNEED: usize = 4;
+    for segment in image {
+        let _ = call!(nr::MADVISE, segment.start, segment.len, MADV_DONTNEED);
+    }
+}
+
+fn reap(child: i32) -> ! {
+    // Nothing may be held open by this process: end of file on the report pipe and on the program's
+    // output must mean what it says.
+    let _ = call!(nr::CLOSE_RANGE, 0u32, u32::MAX, 0usize);
+    let all = u64::MAX;
+    loop {
+        // Children first: one may have ended before this loop began.
+        if let Some(code) = collect(child) {
+            sys::exit(code);
+        }
+        match call!(nr::RT_SIGTIMEDWAIT, &raw const all, 0usize, 0usize, 8usize) {
+            Ok(SIGCHLD) | Err(EINTR | EAGAIN) => {}
+            Ok(signal) => {
+                let _ = call!(nr::KILL, child, signal);
+            }
+            Err(_) => {
+                let _ = call!(nr::KILL, child, SIGKILL);
+            }
+        }
+    }
+}
+
+/// Collects all that have ended; the exit code once `child` is among them.
+fn collect(child: i32) -> Option<i32> {
+    const WNOHANG: usize = 1;
+    loop {
+        let mut status = 0i32;
+        match call!(nr::WAIT4, -1i32, &raw mut status, WNOHANG, 0usize) {
+            Ok(0) | Err(ECHILD) => return None,
+            Ok(pid) if pid as i32 == child => {
+                let signal = status & 0x7f;
+                return Some(if signal == 0 { status >> 8 & 0xff } else { 128 + signal });
+            }
+            Ok(_) | Err(EINTR) => {}
+            Err(_) => return None,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What runs between `clone3` and `exec`.
+//!
+//! The parent prepares an ordered list of operations ([`Op`]); [`run`] interprets it with raw system
+//! calls. There is no allocator in this crate, so code that would allocate, format or take a lock in
+//! the cloned process does not compile. The first failure is written to a pipe as the number of the
+//! operation and the errno, and the process ends.
+
+#![no_std]
+
+mod init;
+mod mount;
+mod op;
+mod process;
+mod run;
+mod sys;
+
+pub use op::{Arguments, Failure, From, Lookup, Op, Param, Program, SLOTS, Segment, Shape, Slot};
+pub use run::run;
+pub use sys::Errno;
