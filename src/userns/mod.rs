@@ -1,0 +1,6 @@
+//! The user namespace: which ids it maps, how they are written, and work done inside it.
+
+mod defaults;
+pub(crate) mod idmap;
+pub(crate) mod worker;
+pub(crate) mod write;
