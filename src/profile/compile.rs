@@ -1,0 +1,254 @@
+//! A policy → the BPF program that the kernel runs.
+//!
+//! libseccomp knows the numbers of every architecture and lays out the search for a number as a
+//! binary tree. It cannot say "permit ioctl except for these requests, whatever the upper half of the
+//! argument is": one rule compares an argument once, and a rule without conditions swallows those
+//! with. So calls with conditions are given to it as a numbered marker, SECCOMP_RET_TRACE, which no
+//! profile can ask for, and each marker is then replaced by a jump to code of ours that looks at the
+//! arguments. A call without conditions pays nothing for that, and stays constant for the kernel's
+//! own cache of permitted calls (Linux 5.11).
+
+use std::fmt;
+use std::io::Read as _;
+
+use libseccomp::error::SeccompError;
+use libseccomp::{ScmpAction, ScmpArch, ScmpFilterContext, ScmpSyscall, ScmpVersion};
+
+use super::bpf::{self, Insn};
+use super::capability::CapSet;
+use super::policy::{Action, Arch, Contradiction, Policy, Verdict};
+use super::ranges;
+
+/// A program and what the caller must know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Compiled {
+    /// An array of `struct sock_filter`; empty where nothing is filtered.
+    pub(crate) program: Vec<u8>,
+    /// keyctl may succeed, so that the session keyring must not be the caller's.
+    pub(crate) allows_keyctl: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Contradiction(Contradiction),
+    /// No architecture of this machine is listed.
+    NoArchitecture(&'static str),
+    TooLong,
+    Library(SeccompError),
+    Io(std::io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Contradiction(Contradiction { syscall, first, second }) => {
+                write!(f, "groups {first} and {second} contradict each other about {syscall}")
+            }
+            Failure::NoArchitecture(name) => {
+                write!(f, "key seccomp.architectures: {name}, this machine's own, is not listed")
+            }
+            Failure::TooLong => write!(
+                f,
+                "the filter is too long: more than {} instructions, or 255 in one group's args",
+                bpf::MAX_INSTRUCTIONS
+            ),
+            Failure::Library(e) => write!(f, "libseccomp: {e}"),
+            Failure::Io(e) => write!(f, "cannot read the filter back: {e}"),
+        }
+    }
+}
+
+impl From<SeccompError> for Failure {
+    fn from(e: SeccompError) -> Self {
+        Failure::Library(e)
+    }
+}
+
+/// The library's version, which is part of what a compiled filter depends on.
+pub(crate) fn library_version() -> String {
+    ScmpVersion::current()
+        .map_or_else(|_| "unknown".to_owned(), |v| format!("{}.{}.{}", v.major, v.minor, v.micro))
+}
+
+/// Calls that multiplex others on 32-bit x86. libseccomp adds a rule for socketcall beside each rule
+/// for socket, and the like for ipc, whose arguments are then not those of the call that was named.
+/// They get the verdict of their own names instead.
+const MULTIPLEXERS: [&str; 2] = ["socketcall", "ipc"];
+
+/// The marker for the first block; SECCOMP_RET_TRACE is 0x7ff0_0000.
+const MARKER: u32 = 0x7ff0_0000;
+const MARKER_MASK: u32 = 0xffff_0000;
+
+pub(crate) fn compile(policy: &Policy, caps: CapSet) -> Result<Compiled, Failure> {
+    let mut verdicts = policy.verdicts(caps).map_err(Failure::Contradiction)?;
+    let allows_keyctl =
+        verdicts.get("keyctl").map_or(policy.default == Action::Allow, Verdict::may_allow);
+    if policy.is_unconfined() {
+        return Ok(Compiled { program: Vec::new(), allows_keyctl: true });
+    }
+    for name in MULTIPLEXERS {
+        let default = Verdict { cases: Vec::new(), otherwise: policy.default };
+        verdicts.entry(name).or_insert(default);
+    }
+
+    let mut blocks = Blocks::default();
+    let default = blocks.action(policy.default)?;
+    let mut filter = ScmpFilterContext::new(default)?;
+    filter.set_ctl_optimize(2)?;
+    // Architectures that are not listed fail like those that a kernel was built without, and never
+    // fall to a permissive default.
+    filter.set_act_badarch(ScmpAction::Errno(ENOSYS))?;
+    architectures(&mut filter, policy)?;
+
+    // The multiplexers last: their rules replace those that came along with other calls.
+    let (last, first): (Vec<_>, Vec<_>) =
+        verdicts.iter().partition(|(name, _)| MULTIPLEXERS.contains(name));
+    for (name, verdict) in first {
+        let action = blocks.verdict(verdict)?;
+        if action != default {
+            filter.add_rule(action, ScmpSyscall::from_name(name)?)?;
+        }
+    }
+    for (name, verdict) in last {
+        // Always a marker of their own: libseccomp refuses a rule that equals the default.
+        let action = blocks.fresh(bpf::block(verdict).map_err(|_| Failure::TooLong)?)?;
+        filter.add_rule(action, ScmpSyscall::from_name(name)?)?;
+    }
+    let searched = instructions(&export(&filter)?);
+    let mut audited: Vec<u32> = listed(policy).map(audit_architecture).collect();
+    audited.sort_unstable_by_key(|arch| std::cmp::Reverse(*arch));
+    audited.dedup();
+    // Anything else than a search for numbers is left as libseccomp wrote it.
+    let program = ranges::by_ranges(&searched, &audited).unwrap_or(searched);
+    let program = blocks.patch(program)?;
+    Ok(Compiled { program, allows_keyctl })
+}
+
+const ENOSYS: i32 = 38;
+
+fn architectures(filter: &mut ScmpFilterContext, policy: &Policy) -> Result<(), Failure> {
+    let machine = std::env::consts::ARCH;
+    let native = Arch::EVERY.into_iter().find(|(_, name)| *name == machine).map(|(arch, _)| arch);
+    match native {
+        Some(native) if policy.architectures.contains(&native) => {}
+        _ => return Err(Failure::NoArchitecture(machine)),
+    }
+    for arch in listed(policy) {
+        filter.add_arch(match arch {
+            Arch::X86_64 => ScmpArch::X8664,
+            Arch::X86 => ScmpArch::X86,
+            Arch::X32 => ScmpArch::X32,
+            Arch::Aarch64 => ScmpArch::Aarch64,
+            Arch::Arm => ScmpArch::Arm,
+        })?;
+    }
+    Ok(())
+}
+
+/// The policy's architectures that this machine can run.
+fn listed(policy: &Policy) -> impl Iterator<Item = Arch> {
+    policy.architectures.iter().copied().filter(|a| a.machine() == std::env::consts::ARCH)
+}
+
+/// AUDIT_ARCH_* of `include/uapi/linux/audit.h`. x32 is x86_64 with a bit in the number.
+fn audit_architecture(arch: Arch) -> u32 {
+    match arch {
+        Arch::X86_64 | Arch::X32 => 0xc000_003e,
+        Arch::X86 => 0x4000_0003,
+        Arch::Aarch64 => 0xc000_00b7,
+        Arch::Arm => 0x4000_0028,
+    }
+}
+
+fn instructions(program: &[u8]) -> Vec<Insn> {
+    program
+        .chunks_exact(Insn::SIZE)
+        .map(|c| Insn::from_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]))
+        .collect()
+}
+
+/// The pieces of code that stand behind the markers.
+#[derive(Default)]
+struct Blocks(Vec<Vec<Insn>>);
+
+impl Blocks {
+    fn verdict(&mut self, verdict: &Verdict) -> Result<ScmpAction, Failure> {
+        if verdict.cases.is_empty() {
+            return self.action(verdict.otherwise);
+        }
+        self.marker(bpf::block(verdict).map_err(|_| Failure::TooLong)?)
+    }
+
+    /// Only actions that libseccomp passes on without asking the running kernel whether it has them:
+    /// filters are compiled on other machines than they run on.
+    fn action(&mut self, action: Action) -> Result<ScmpAction, Failure> {
+        match action {
+            Action::Allow => Ok(ScmpAction::Allow),
+            Action::Errno(number) => Ok(ScmpAction::Errno(i32::from(number))),
+            Action::Log | Action::Kill => {
+                let k = bpf::return_value(action);
+                self.marker(vec![Insn { code: bpf::RETURN, jt: 0, jf: 0, k }])
+            }
+        }
+    }
+
+    fn marker(&mut self, block: Vec<Insn>) -> Result<ScmpAction, Failure> {
+        match self.0.iter().position(|b| *b == block) {
+            Some(n) => trace(n),
+            None => self.fresh(block),
+        }
+    }
+
+    fn fresh(&mut self, block: Vec<Insn>) -> Result<ScmpAction, Failure> {
+        self.0.push(block);
+        trace(self.0.len() - 1)
+    }
+
+    /// Replaces each return of a marker: a block of one instruction goes in its place, a longer one
+    /// behind the program. Jumps go forward only, and stay right because nothing moves.
+    fn patch(&self, mut code: Vec<Insn>) -> Result<Vec<u8>, Failure> {
+        let mut starts = vec![None; self.0.len()];
+        for pc in 0..code.len() {
+            if code[pc].code != bpf::RETURN || code[pc].k & MARKER_MASK != MARKER {
+                continue;
+            }
+            let n = (code[pc].k & !MARKER_MASK) as usize;
+            let block = &self.0[n];
+            if let [only] = block.as_slice() {
+                code[pc] = *only;
+                continue;
+            }
+            let start = *starts[n].get_or_insert(code.len());
+            if start == code.len() {
+                code.extend(block);
+            }
+            let k = u32::try_from(start - pc - 1).map_err(|_| Failure::TooLong)?;
+            code[pc] = Insn { code: bpf::JUMP, jt: 0, jf: 0, k };
+        }
+        if code.len() > bpf::MAX_INSTRUCTIONS {
+            return Err(Failure::TooLong);
+        }
+        Ok(code.into_iter().flat_map(Insn::to_bytes).collect())
+    }
+}
+
+fn trace(marker: usize) -> Result<ScmpAction, Failure> {
+    u16::try_from(marker).map(ScmpAction::Trace).map_err(|_| Failure::TooLong)
+}
+
+/// libseccomp before 2.6 writes a program to a descriptor only.
+pub(crate) fn export(filter: &ScmpFilterContext) -> Result<Vec<u8>, Failure> {
+    let (mut reader, writer) = std::io::pipe().map_err(Failure::Io)?;
+    std::thread::scope(|scope| {
+        // A pipe holds 64 KiB: without a reader, a program that is far too long would block for ever.
+        let read = scope.spawn(move || {
+            let mut program = Vec::new();
+            reader.read_to_end(&mut program).map(|_| program)
+        });
+        let written = filter.export_bpf(&writer);
+        drop(writer);
+        let program = read.join().map_err(|_| Failure::Io(std::io::ErrorKind::Other.into()))?;
+        written?;
+        program.map_err(Failure::Io)
+    })
+}

@@ -1,0 +1,142 @@
+//! Every number of both architectures, with arguments around every constant that a rule mentions:
+//! the program decides as the policy's rules say when read one by one.
+
+use libseccomp::{ScmpArch, ScmpSyscall};
+
+use super::interpreter::{Data, Decision, X32_BIT, X86, X86_64};
+use super::{CapSet, Policy, caps, compile, default_policy, policy_of, run};
+use crate::profile::policy::{Action, Condition, Op};
+
+/// The policy read naively, without verdicts, trees or bytes.
+fn model(policy: &Policy, granted: CapSet, name: &str, args: [u64; 6]) -> Decision {
+    let holds = |c: &Condition| {
+        let (a, v) = (args[usize::from(c.index)] & c.mask, c.values[0]);
+        match c.op {
+            Op::Eq => c.values.contains(&a),
+            Op::Ne => !c.values.contains(&a),
+            Op::Lt => a < v,
+            Op::Le => a <= v,
+            Op::Gt => a > v,
+            Op::Ge => a >= v,
+        }
+    };
+    let rules: Vec<_> = policy
+        .rules
+        .iter()
+        .filter(|r| r.syscalls.iter().any(|s| s == name))
+        .filter(|r| r.when.0 & !granted.0 == 0 && r.unless.0 & granted.0 == 0)
+        .collect();
+    let conditional = rules.iter().filter(|r| !r.conditions.is_empty());
+    let plain = rules.iter().filter(|r| r.conditions.is_empty());
+    let found = conditional.chain(plain).find(|r| r.conditions.iter().all(holds));
+    match found.map_or(policy.default, |r| r.action) {
+        Action::Allow => Decision::Allow,
+        Action::Log => Decision::Log,
+        Action::Kill => Decision::Kill,
+        Action::Errno(n) => Decision::Errno(n),
+    }
+}
+
+/// Values around each constant, in both halves of an argument.
+pub(super) fn interesting(policy: &Policy) -> Vec<u64> {
+    let constants = policy.rules.iter().flat_map(|r| &r.conditions);
+    let mut values: Vec<u64> = constants
+        .flat_map(|c| c.values.iter().copied().chain([c.mask]))
+        .flat_map(|v| [v, v.wrapping_sub(1), v.wrapping_add(1), v | 1 << 32, v << 32])
+        .chain([0, 1, u64::MAX, 1 << 31, 1 << 63])
+        .collect();
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+fn agree(policy: &Policy, granted: CapSet) {
+    let compiled = compile(policy, granted).unwrap();
+    let values = interesting(policy);
+    let with_args: Vec<&str> = policy
+        .rules
+        .iter()
+        .filter(|r| !r.conditions.is_empty())
+        .flat_map(|r| r.syscalls.iter().map(String::as_str))
+        .collect();
+    for (table, arch, narrow) in [(ScmpArch::X8664, X86_64, false), (ScmpArch::X86, X86, true)] {
+        // Negative numbers and those past any table too: ptrace can set them.
+        for nr in (0..1100).chain([-1, -2, -100, i32::MIN, X32_BIT - 1]) {
+            let name = ScmpSyscall::from_raw_syscall(nr).get_name_by_arch(table).ok();
+            let name = name.filter(|_| nr >= 0).unwrap_or_default();
+            let check = |args: [u64; 6]| {
+                let expected = if arch == X86_64 && nr < -1 {
+                    // The x32 bit is set in these.
+                    Decision::Errno(38)
+                } else {
+                    model(policy, granted, &name, args)
+                };
+                let got = run(&compiled, Data { nr, arch, args });
+                assert_eq!(got, expected, "{arch:x} {nr} {name} {args:x?} {granted:?}");
+            };
+            check([0; 6]);
+            check([u64::from(u32::MAX); 6]);
+            if with_args.contains(&name.as_str()) {
+                for a in &values {
+                    for index in 0..6 {
+                        for rest in [0, 16, 9] {
+                            let mut args = [rest; 6];
+                            args[index] = *a;
+                            check(if narrow { args.map(|a| a & 0xffff_ffff) } else { args });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for nr in 0..1100 {
+        let data = Data { nr: nr | X32_BIT, arch: X86_64, args: [0; 6] };
+        assert_eq!(run(&compiled, data), Decision::Errno(38), "x32 {nr}");
+        // Arm's 64-bit calls: an architecture that is not this machine's.
+        let data = Data { nr, arch: 0xc000_00b7, args: [0; 6] };
+        assert_eq!(run(&compiled, data), Decision::Errno(38), "foreign {nr}");
+    }
+}
+
+#[test]
+fn the_default_filter_is_what_its_rules_say() {
+    let policy = default_policy();
+    for set in [super::Builtin::base().capabilities, CapSet::EMPTY, CapSet::ALL, caps("NET_RAW")] {
+        agree(&policy, set);
+    }
+}
+
+#[test]
+fn every_operator_action_and_width_compiles_to_what_it_says() {
+    let mut text = "default = \"log\"\narchitectures = [\"x86_64\", \"x86\"]\n".to_owned();
+    let calls = ["read", "write", "open", "close", "socket", "ioctl"];
+    let masks = ["", ", mask = 0xffff_ffff", ", mask = 0xff00_0000_ff00"];
+    for (n, (call, op)) in calls.iter().zip(["eq", "ne", "lt", "le", "gt", "ge"]).enumerate() {
+        for (mask, value) in masks.iter().zip(["0x2_0000_0003", "0x8000_0000", "0x1200_0000_3400"])
+        {
+            text += &format!(
+                "[[seccomp.group]]\nname = \"{call}\"\naction = \"errno\"\nerrno = \"E2BIG\"\n\
+                 syscalls = [\"{call}\"]\n\
+                 args = [{{ index = {n}, op = \"{op}\", value = {value}{mask} }}]\n"
+            );
+        }
+        text += &format!(
+            "[[seccomp.group]]\nname = \"{call} rest\"\naction = \"kill\"\nsyscalls = [\"{call}\"]\n"
+        );
+    }
+    text += "[[seccomp.group]]\nname = \"both\"\naction = \"allow\"\nsyscalls = [\"futex\"]\nargs = \
+             [{ index = 0, op = \"eq\", value = [1, 0x1_0000_0000] }, { index = 1, op = \"ne\", \
+             value = [1, 0x1_0000_0000] }]\n";
+    agree(&policy_of(&text), CapSet::EMPTY);
+}
+
+#[test]
+fn the_cost_of_frequent_calls_is_bounded() {
+    let compiled = compile(&default_policy(), super::Builtin::base().capabilities).unwrap();
+    for name in ["read", "write", "openat", "futex", "clone3", "close", "epoll_wait"] {
+        let nr = ScmpSyscall::from_name_by_arch(name, ScmpArch::X8664).unwrap().as_raw_syscall();
+        let data = Data { nr, arch: X86_64, args: [0; 6] };
+        let (_, steps) = super::interpreter::count(&compiled.program, data);
+        assert!(steps <= 13, "{name} takes {steps} instructions");
+    }
+}
