@@ -1,0 +1,193 @@
+//! Takes layers into the store: many at once, each unpacked once.
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::digest::Digest;
+use super::inflate;
+use super::layer::{self, Job, Report, TreeJob};
+use super::manifest::{Compression, Descriptor};
+use super::source::Blob;
+use super::staging::{self, Staging};
+use super::store::Store;
+use super::unpack::Counts;
+use crate::error::{Context, Error, Result};
+use crate::host::ids::{Caller, SubIds};
+use crate::userns::idmap::{self, IdMap, MoreIds};
+use crate::userns::worker;
+
+/// Who hears of what happens meanwhile.
+pub(crate) trait Watch: Sync {
+    /// Bytes read of all layers together.
+    fn progress(&self, done: u64, total: Option<u64>);
+    fn warn(&self, text: &str);
+}
+
+/// The store with what it takes to fill it.
+pub(crate) struct Ingest<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) watch: &'a dyn Watch,
+    map: IdMap,
+    more_ids: MoreIds,
+}
+
+/// A layer to be taken in.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) label: String,
+    pub(crate) blob: Blob,
+    /// `None` where only the bytes tell.
+    pub(crate) compression: Option<Compression>,
+    /// `None` where the archive does not say.
+    pub(crate) digest: Option<Digest>,
+    pub(crate) diff_id: Digest,
+}
+
+impl<'a> Ingest<'a> {
+    /// Also removes what killed runs left in the store.
+    pub(crate) fn new(store: &'a Store, watch: &'a dyn Watch) -> Result<Self> {
+        let caller = Caller::current();
+        let ids = SubIds::of(&caller)?;
+        let map = idmap::for_store(&caller, &ids)?;
+        for failure in staging::sweep(store.tmp(), &map)? {
+            watch.warn(&failure.to_string());
+        }
+        Ok(Ingest { store, watch, map, more_ids: MoreIds::of(&caller, &ids) })
+    }
+
+    pub(crate) fn staging(&self) -> Result<Staging> {
+        Staging::private(self.store.tmp(), &self.map)
+    }
+
+    /// Takes all layers in and returns their descriptors in the same order. As many are worked on at
+    /// once as there are processors.
+    pub(crate) fn layers(&self, layers: &[Layer]) -> Result<Vec<Descriptor>> {
+        let total = layers.iter().map(|layer| layer.blob.len).sum();
+        let done = AtomicU64::new(0);
+        let next = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        let results: Mutex<Vec<(usize, Result<Descriptor>)>> = Mutex::default();
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        std::thread::scope(|scope| {
+            for _ in 0..threads.min(layers.len()) {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(layer) = layers.get(i) else { break };
+                        let told = AtomicU64::new(0);
+                        let result = self.layer(layer, &|now| {
+                            let more = now.saturating_sub(told.swap(now, Ordering::Relaxed));
+                            let now = done.fetch_add(more, Ordering::Relaxed) + more;
+                            self.watch.progress(now, Some(total));
+                        });
+                        stop.fetch_or(result.is_err(), Ordering::Relaxed);
+                        results.lock().unwrap_or_else(PoisonError::into_inner).push((i, result));
+                    }
+                });
+            }
+        });
+        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.sort_by_key(|(i, _)| *i);
+        let descriptors: Vec<_> = results.into_iter().map(|(_, r)| r).collect::<Result<_>>()?;
+        if descriptors.len() != layers.len() {
+            return Err(Error::new("cannot take in all layers", "a thread died"));
+        }
+        Ok(descriptors)
+    }
+
+    fn layer(&self, layer: &Layer, progress: &dyn Fn(u64)) -> Result<Descriptor> {
+        let compression = match layer.compression {
+            Some(compression) => compression,
+            None => sniff(layer)?,
+        };
+        let digest = match (&layer.digest, compression) {
+            (None, Compression::None) => Some(&layer.diff_id),
+            (digest, _) => digest.as_ref(),
+        };
+        let name = format!("layer-{}", layer.diff_id.hex());
+        let staging = Staging::shared(self.store.tmp(), &name, &self.map)?;
+        let has_tree = self.store.layer(&layer.diff_id).is_dir();
+        let has_blob = digest.is_some_and(|digest| self.store.blob(digest).exists());
+        if let Some(digest) = digest.filter(|_| has_tree && has_blob) {
+            return Ok(Descriptor::new(compression.media_type(), digest.clone(), layer.blob.len));
+        }
+        let job = Job {
+            label: layer.label.clone(),
+            range: Some((layer.blob.start, layer.blob.len)),
+            compression: Some(compression),
+            blob: (!has_blob).then(|| staging.path().join("blob")),
+            tree: (!has_tree).then(|| self.tree_job(&staging)),
+            digest: digest.cloned(),
+            diff_id: Some(layer.diff_id.clone()),
+        };
+        let input = layer.blob.file.try_clone().what(|| format!("cannot read {}", layer.label))?;
+        let report = self.run(job, input, &staging, progress)?;
+        Ok(Descriptor::new(report.compression.media_type(), report.digest, report.size))
+    }
+
+    /// Takes in one layer of which nothing is known: `input` is read to its end.
+    pub(crate) fn unknown(&self, input: std::fs::File, label: &str) -> Result<Report> {
+        let staging = self.staging()?;
+        let total = input.metadata().ok().filter(std::fs::Metadata::is_file).map(|m| m.len());
+        let job = Job {
+            label: label.to_owned(),
+            range: None,
+            compression: None,
+            blob: Some(staging.path().join("blob")),
+            tree: Some(self.tree_job(&staging)),
+            digest: None,
+            diff_id: None,
+        };
+        self.run(job, input, &staging, &|now| self.watch.progress(now, total))
+    }
+
+    fn tree_job(&self, staging: &Staging) -> TreeJob {
+        TreeJob {
+            staging: staging.path().to_owned(),
+            layers: self.store.layers().to_owned(),
+            more_ids: self.more_ids.clone(),
+        }
+    }
+
+    /// A tree is made by a worker; bytes alone are verified and kept right here.
+    fn run(
+        &self,
+        job: Job,
+        input: std::fs::File,
+        staging: &Staging,
+        progress: &dyn Fn(u64),
+    ) -> Result<Report> {
+        let label = job.label.clone();
+        let keeps_blob = job.blob.is_some();
+        let report: Report = if job.tree.is_some() {
+            worker::run(&self.map, layer::JOB, &job, Stdio::from(input), progress)?
+        } else {
+            layer::prepare(job, input)?.run(&mut |n| progress(n))?
+        };
+        if keeps_blob {
+            let what = || format!("cannot store {label}");
+            let staged = staging.path().join("blob");
+            let file = std::fs::File::open(&staged).what(what)?;
+            file.sync_all().what(what)?;
+            std::fs::rename(&staged, self.store.blob(&report.digest)).what(what)?;
+        }
+        self.warn(&label, &report.counts);
+        Ok(report)
+    }
+
+    fn warn(&self, label: &str, counts: &Counts) {
+        if let Some(skipped) = counts.skipped() {
+            self.watch.warn(&format!("{label}: {skipped}"));
+        }
+    }
+}
+
+fn sniff(layer: &Layer) -> Result<Compression> {
+    use std::os::unix::fs::FileExt as _;
+    let mut first = [0; 16];
+    let n = usize::try_from(layer.blob.len).unwrap_or(usize::MAX).min(first.len());
+    let what = || format!("cannot read {}", layer.label);
+    layer.blob.file.read_exact_at(&mut first[..n], layer.blob.start).what(what)?;
+    inflate::detect(&first[..n], None, &layer.label)
+}

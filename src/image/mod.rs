@@ -1,0 +1,19 @@
+//! The image store: an OCI image layout, and the trees that its layers unpack to.
+
+pub(crate) mod digest;
+pub(crate) mod import;
+mod inflate;
+pub(crate) mod ingest;
+pub(crate) mod layer;
+pub(crate) mod load;
+pub(crate) mod manifest;
+mod pipe;
+pub(crate) mod reference;
+pub(crate) mod source;
+mod staging;
+pub(crate) mod store;
+mod tar;
+mod unpack;
+pub(crate) mod view;
+
+pub(crate) use store::Image;

@@ -1,0 +1,142 @@
+//! Image names: `registry/repository:tag`, read as Docker and podman read them.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+/// A name with every part present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) domain: String,
+    pub(crate) path: String,
+    pub(crate) tag: String,
+}
+
+/// Which registry a name without one belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unqualified {
+    /// podman's choice for imported images and for OCI layouts.
+    Localhost,
+    /// What a docker archive means by a short name.
+    DockerHub,
+}
+
+impl Name {
+    /// Parses `[domain/]path[:tag]`. The first part is a domain when it has a dot or a colon or is
+    /// `localhost`; the tag is `latest` when none is given.
+    pub(crate) fn parse(text: &str, unqualified: Unqualified) -> Result<Self> {
+        let bad = |why: &str| {
+            let shown: String = text.chars().take(300).collect();
+            Error::new(format!("cannot take {shown:?} for an image name"), why)
+                .fix("name it like example/app:1.0, in lowercase")
+        };
+        if text.len() > 255 {
+            return Err(bad("it is longer than 255 bytes"));
+        }
+        if text.contains('@') {
+            return Err(bad("a digest cannot be part of a name that is given"));
+        }
+        let (domain, rest) = match text.split_once('/') {
+            Some((first, rest)) if is_domain(first) => (Some(first), rest),
+            _ => (None, text),
+        };
+        let (path, tag) = rest.split_once(':').unwrap_or((rest, "latest"));
+        if !is_tag(tag) {
+            return Err(bad(
+                "its tag has characters beyond letters, digits, dot, dash, underscore",
+            ));
+        }
+        if path.is_empty() || !path.split('/').all(is_path_component) {
+            return Err(bad(
+                "between slashes it takes lowercase letters and digits, separated by dot, dash or underscore",
+            ));
+        }
+        if domain.is_some_and(|d| !d.bytes().all(is_domain_byte) || d.starts_with(['.', '-', ':']))
+        {
+            return Err(bad("its registry is not a host name"));
+        }
+        let domain = match (domain, unqualified) {
+            (Some(domain), _) => domain.to_owned(),
+            (None, Unqualified::Localhost) => "localhost".to_owned(),
+            (None, Unqualified::DockerHub) => "docker.io".to_owned(),
+        };
+        let path = if domain == "docker.io" && !path.contains('/') {
+            format!("library/{path}")
+        } else {
+            path.to_owned()
+        };
+        Ok(Name { domain, path, tag: tag.to_owned() })
+    }
+
+    /// Without the tag.
+    pub(crate) fn repository(&self) -> String {
+        format!("{}/{}", self.domain, self.path)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}:{}", self.domain, self.path, self.tag)
+    }
+}
+
+/// What `text` may mean, in the order in which it is looked for.
+pub(crate) fn candidates(text: &str) -> Vec<Name> {
+    let mut names: Vec<Name> = [Unqualified::Localhost, Unqualified::DockerHub]
+        .into_iter()
+        .filter_map(|unqualified| Name::parse(text, unqualified).ok())
+        .collect();
+    names.dedup();
+    names
+}
+
+fn is_domain(text: &str) -> bool {
+    text == "localhost" || text.contains(['.', ':'])
+}
+
+fn is_domain_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':')
+}
+
+fn is_tag(tag: &str) -> bool {
+    !tag.is_empty()
+        && tag.len() <= 128
+        && !tag.starts_with(['.', '-'])
+        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+fn is_path_component(part: &str) -> bool {
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    edge(part.bytes().next())
+        && edge(part.bytes().next_back())
+        && part.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completes_names() {
+        for (text, unqualified, full) in [
+            ("x", Unqualified::Localhost, "localhost/x:latest"),
+            ("x", Unqualified::DockerHub, "docker.io/library/x:latest"),
+            ("a/b:1", Unqualified::DockerHub, "docker.io/a/b:1"),
+            ("docker.io/x", Unqualified::Localhost, "docker.io/library/x:latest"),
+            ("localhost:5000/x:2", Unqualified::DockerHub, "localhost:5000/x:2"),
+            ("example.com/a/b/c", Unqualified::Localhost, "example.com/a/b/c:latest"),
+        ] {
+            assert_eq!(Name::parse(text, unqualified).unwrap().to_string(), full);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_name() {
+        for bad in ["", "X", "a//b", "a:", "a:b:c", "../x", "a/-b", "a b", "x@sha256:0", "\x1b[0m"]
+        {
+            assert!(Name::parse(bad, Unqualified::Localhost).is_err(), "{bad}");
+        }
+    }
+}

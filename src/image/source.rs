@@ -1,0 +1,277 @@
+//! What images are loaded from: a directory, or a tar archive whose files are read where they are.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use super::digest::Digest;
+use super::layer::mismatch;
+use super::manifest::{Compression, Descriptor, MAX_JSON};
+use super::staging::Staging;
+use super::tar::{Kind, Next, Reader};
+use super::{inflate, pipe};
+use crate::error::{Context, Error, Result};
+
+/// An archive of images has a few files for each.
+const MAX_MEMBERS: usize = 100_000;
+/// Links between members: old docker archives name a layer that they have already by a link.
+const MAX_LINKS: usize = 8;
+
+/// Part of a file.
+#[derive(Debug)]
+pub(crate) struct Blob {
+    pub(crate) file: File,
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// As the user gave it.
+    label: String,
+    kind: Inner,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Directory(File),
+    Archive { file: File, members: HashMap<Vec<u8>, Member> },
+}
+
+#[derive(Debug)]
+enum Member {
+    File { start: u64, len: u64 },
+    Link(Vec<u8>),
+}
+
+impl Source {
+    pub(crate) fn directory(path: &Path) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(path, flags, Mode::empty())
+            .what(|| format!("cannot open {}", path.display()))?;
+        Ok(Source { label: path.display().to_string(), kind: Inner::Directory(dir.into()) })
+    }
+
+    /// Takes an open archive. What cannot be read at any place, or is compressed, is first copied
+    /// into the staging directory.
+    pub(crate) fn archive(mut file: File, label: &str, staging: &Staging) -> Result<Self> {
+        let what = || format!("cannot read {label}");
+        let seekable = file.metadata().what(what)?.is_file();
+        let mut first = Vec::new();
+        (&mut file).take(16).read_to_end(&mut first).what(what)?;
+        let compression = inflate::detect(&first, None, label)?;
+        if !seekable || compression != Compression::None {
+            file = spool(file, first, compression, label, staging)?;
+        }
+        let members = list(&mut file, label)?;
+        Ok(Source { label: label.to_owned(), kind: Inner::Archive { file, members } })
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// A file, or `None` where there is none of this name.
+    pub(crate) fn open(&self, name: &str) -> Result<Option<Blob>> {
+        let what = || format!("cannot open {name:?} in {}", self.label);
+        match &self.kind {
+            Inner::Directory(dir) => {
+                // Not blocking on a FIFO that stands for a blob.
+                let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+                match rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve) {
+                    Ok(fd) => {
+                        let file = File::from(fd);
+                        let meta = file.metadata().what(what)?;
+                        if !meta.is_file() {
+                            return Err(Error::new(what(), "it is not a regular file"));
+                        }
+                        Ok(Some(Blob { file, start: 0, len: meta.len() }))
+                    }
+                    Err(rustix::io::Errno::NOENT) => Ok(None),
+                    Err(e) => Err(e).what(what),
+                }
+            }
+            Inner::Archive { file, members } => {
+                let mut name = name.as_bytes().to_vec();
+                for _ in 0..MAX_LINKS {
+                    match members.get(&name) {
+                        None => return Ok(None),
+                        Some(Member::File { start, len }) => {
+                            let file = file.try_clone().what(what)?;
+                            return Ok(Some(Blob { file, start: *start, len: *len }));
+                        }
+                        Some(Member::Link(target)) => name.clone_from(target),
+                    }
+                }
+                Err(Error::new(what(), "it is a loop of links"))
+            }
+        }
+    }
+
+    /// A small file, whole.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some(blob) = self.open(name)? else { return Ok(None) };
+        let what = || format!("cannot read {name:?} in {}", self.label);
+        if blob.len > MAX_JSON {
+            return Err(Error::new(
+                what(),
+                format!("its {} bytes are over the limit of {MAX_JSON}", blob.len),
+            ));
+        }
+        // The limit makes the length fit.
+        let mut bytes = vec![0; blob.len as usize];
+        std::os::unix::fs::FileExt::read_exact_at(&blob.file, &mut bytes, blob.start).what(what)?;
+        Ok(Some(bytes))
+    }
+
+    /// The blob that a descriptor points at; its size is checked, its digest is for the reader.
+    pub(crate) fn blob(&self, descriptor: &Descriptor) -> Result<Blob> {
+        let what = || format!("cannot take blob {} of {}", descriptor.digest, self.label);
+        let blob = self
+            .open(&blob_name(&descriptor.digest))?
+            .ok_or_else(|| Error::new(what(), "it is missing"))?;
+        if blob.len != descriptor.size {
+            return Err(Error::new(
+                what(),
+                format!("it has {} bytes, its descriptor says {}", blob.len, descriptor.size),
+            ));
+        }
+        Ok(blob)
+    }
+
+    /// A small blob, verified.
+    pub(crate) fn read_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        self.blob(descriptor)?;
+        let bytes = self.read(&blob_name(&descriptor.digest))?.unwrap_or_default();
+        let found = Digest::of(&bytes);
+        if found != descriptor.digest {
+            let label = format!("blob {} of {}", descriptor.digest, self.label);
+            return Err(mismatch(&label, "digest", &descriptor.digest, &found));
+        }
+        Ok(bytes)
+    }
+}
+
+fn blob_name(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+fn spool(
+    file: File,
+    first: Vec<u8>,
+    compression: Compression,
+    label: &str,
+    staging: &Staging,
+) -> Result<File> {
+    use std::io::Write as _;
+    let what = || format!("cannot read {label}");
+    let path = staging.path().join("archive");
+    let write = || format!("cannot write {}", path.display());
+    let mut out =
+        File::options().read(true).write(true).create_new(true).open(&path).what(write)?;
+    let count = Cell::new(0);
+    let counted = CountedRead { inner: std::io::Cursor::new(first).chain(file), count: &count };
+    let input = BufReader::with_capacity(pipe::CHUNK, counted);
+    let mut input = inflate::reader(compression, input).what(what)?;
+    let mut gauge = inflate::Gauge::new(label);
+    let mut buffer = vec![0; pipe::CHUNK];
+    loop {
+        let n = match input.read(&mut buffer) {
+            Ok(0) => return Ok(out),
+            Ok(n) => n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(Error::new(what(), format!("it is damaged or truncated: {e}"))),
+        };
+        gauge.count(n, count.get())?;
+        out.write_all(&buffer[..n]).what(write)?;
+    }
+}
+
+struct CountedRead<'a, R> {
+    inner: R,
+    count: &'a Cell<u64>,
+}
+
+impl<R: std::io::Read> std::io::Read for CountedRead<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(into)?;
+        self.count.set(self.count.get() + n as u64);
+        Ok(n)
+    }
+}
+
+/// Goes through the headers, past the data.
+fn list(file: &mut File, label: &str) -> Result<HashMap<Vec<u8>, Member>> {
+    let what = || format!("cannot read {label}");
+    file.seek(SeekFrom::Start(0)).what(what)?;
+    let size = file.metadata().what(what)?.len();
+    let mut tar = Reader::new(BufReader::with_capacity(4096, &mut *file), label);
+    let mut members = HashMap::new();
+    loop {
+        let Next::Entry(entry) = tar.next()? else { return Ok(members) };
+        let start = tar.position();
+        let len = tar.data_left();
+        let name = normal(&entry.path);
+        let member = match entry.kind {
+            Kind::File if entry.sparse.is_some() => {
+                return Err(Error::new(
+                    what(),
+                    "it has a sparse file, which archives of images do not",
+                ));
+            }
+            Kind::File => Some(Member::File { start, len }),
+            Kind::HardLink => Some(Member::Link(normal(&entry.link))),
+            Kind::Symlink => Some(Member::Link(beside(&name, &entry.link))),
+            Kind::Directory | Kind::Fifo | Kind::Device => None,
+        };
+        tar.seek_past_data(size)?;
+        let Some(member) = member else { continue };
+        if members.len() == MAX_MEMBERS {
+            return Err(Error::new(what(), format!("it has over {MAX_MEMBERS} files, the limit")));
+        }
+        if members.insert(name, member).is_some() {
+            let name = String::from_utf8_lossy(&entry.path).into_owned();
+            return Err(Error::new(what(), format!("it is ambiguous: it has {name:?} twice")));
+        }
+    }
+}
+
+fn normal(path: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join(&b'/')
+}
+
+/// A link's target, seen from the directory that the link is in.
+fn beside(name: &[u8], target: &[u8]) -> Vec<u8> {
+    match name.iter().rposition(|b| *b == b'/') {
+        Some(slash) => normal(&[&name[..=slash], target].concat()),
+        None => normal(target),
+    }
+}
+
+/// A path, or a path and the name of an image in it: `DIR:ref`.
+pub(crate) fn split_reference(text: &Path) -> (PathBuf, Option<String>) {
+    let whole = || (text.to_owned(), None);
+    if text.exists() {
+        return whole();
+    }
+    let Some(text) = text.to_str() else { return whole() };
+    // The path may have a colon as well as the name: the longest path that exists counts.
+    let colons: Vec<usize> = text.match_indices(':').map(|(i, _)| i).collect();
+    let split = colons.into_iter().rev().find(|i| Path::new(&text[..*i]).exists());
+    split.map_or_else(whole, |i| (PathBuf::from(&text[..i]), Some(text[i + 1..].to_owned())))
+}
