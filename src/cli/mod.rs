@@ -1,0 +1,59 @@
+//! The command line: clap structs and nothing else.
+
+pub(crate) mod containers;
+pub(crate) mod doctor;
+pub(crate) mod image;
+pub(crate) mod run;
+
+use clap::{Parser, Subcommand};
+
+/// A rootless, user-mode container sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "sbx", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Doctor(doctor::DoctorArgs),
+    Import(image::ImportArgs),
+    Load(image::LoadArgs),
+    Ps(containers::PsArgs),
+    Rm(containers::RmArgs),
+    Run(Box<run::RunArgs>),
+}
+
+/// Flags that users know from podman and docker and that do not work yet: refused by name.
+pub(crate) const LATER: [&str; 29] = [
+    "-d",
+    "--detach",
+    "--name",
+    "-p",
+    "--publish",
+    "--dns",
+    "--dns-search",
+    "--pull",
+    "--platform",
+    "--memory",
+    "-m",
+    "--memory-swap",
+    "--cpus",
+    "--cpu-shares",
+    "--cpuset-cpus",
+    "--pids-limit",
+    "--label",
+    "-l",
+    "--annotation",
+    "--cidfile",
+    "--log-driver",
+    "--log-opt",
+    "--restart",
+    "--privileged",
+    "--ip",
+    "--allow",
+    "--cgroups",
+    "--replace",
+    "--systemd",
+];

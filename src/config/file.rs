@@ -1,0 +1,59 @@
+//! The user's `config.toml`: defaults for `sbx run`.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::error::{Context, Error, Result};
+use crate::host::dirs::Dirs;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfigFile {
+    #[serde(default)]
+    pub(crate) run: RunSection,
+    #[serde(skip)]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RunSection {
+    pub(crate) profile: Option<String>,
+    pub(crate) userns: Option<String>,
+    pub(crate) network: Option<String>,
+    pub(crate) storage: Option<String>,
+    pub(crate) init: Option<bool>,
+}
+
+impl ConfigFile {
+    /// A missing file is an empty one.
+    pub(crate) fn read(dirs: &Dirs) -> Result<Self> {
+        let path = dirs.config.join("config.toml");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(e).what(|| format!("cannot read {}", path.display())),
+        };
+        if text.is_empty() {
+            return Ok(ConfigFile { path, ..ConfigFile::default() });
+        }
+        let mut file: ConfigFile = toml::from_str(&text).map_err(|e| {
+            let start = e.span().map_or(0, |s| s.start);
+            let before = text.get(..start).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            Error::new(
+                format!("cannot use {}:{line}:{column}", path.display()),
+                format!(
+                    "{} in {:?}",
+                    e.message().trim().replace('\n', "; "),
+                    text.lines().nth(line - 1).unwrap_or_default().trim()
+                ),
+            )
+            .fix(format!("edit {}", path.display()))
+        })?;
+        file.path = path;
+        Ok(file)
+    }
+}

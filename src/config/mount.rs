@@ -1,0 +1,376 @@
+//! `-v`, `--mount`, `--tmpfs` and `--device`: an allow-list of options, nothing passed through.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use super::values;
+use crate::error::{Context, Error, Result};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MountRequest {
+    pub(crate) kind: MountKind,
+    pub(crate) target: PathBuf,
+    pub(crate) readonly: bool,
+    pub(crate) nosuid: bool,
+    pub(crate) nodev: bool,
+    pub(crate) noexec: bool,
+    /// As typed, for messages.
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MountKind {
+    Bind(Bind),
+    Tmpfs { size_bytes: Option<u64>, mode: Option<u32> },
+    Mqueue,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bind {
+    /// Absolute, symbolic links resolved.
+    pub(crate) source: PathBuf,
+    pub(crate) is_dir: bool,
+    pub(crate) recursive: bool,
+    /// A throw-away overlay over the source.
+    pub(crate) overlay: bool,
+    pub(crate) propagation: Propagation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Propagation {
+    Private,
+    Slave,
+    Shared,
+}
+
+impl Propagation {
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            Propagation::Private => "rprivate",
+            Propagation::Slave => "rslave",
+            Propagation::Shared => "rshared",
+        }
+    }
+}
+
+/// `-v SOURCE:TARGET[:OPTIONS]`.
+pub(crate) fn volume(text: &OsStr) -> Result<MountRequest> {
+    let shown = format!("-v {}", text.display());
+    let fields: Vec<&[u8]> = text.as_bytes().split(|b| *b == b':').collect();
+    let (source, target, options) = match fields[..] {
+        [source, target] => (source, target, &b""[..]),
+        [source, target, options] => (source, target, options),
+        [_] => {
+            return Err(Error::new(shown, "no target: anonymous volumes are not available yet")
+                .fix("-v ./DIR:/TARGET"));
+        }
+        _ => {
+            return Err(Error::new(shown, "more than two ':'")
+                .fix("--mount type=bind,source=PATH,target=PATH (paths there may hold a ':')"));
+        }
+    };
+    if !source.is_empty() && !source.contains(&b'/') && source != b"." && source != b".." {
+        let name = String::from_utf8_lossy(source);
+        return Err(Error::new(shown.clone(), "named volumes are not available yet")
+            .fix(format!("{} (a directory)", shown.replacen(&*name, &format!("./{name}"), 1))));
+    }
+    let mut mount = bind(OsStr::from_bytes(source), OsStr::from_bytes(target), shown.clone())?;
+    apply_all(&mut mount, &split_options(options, &shown)?)?;
+    Ok(mount)
+}
+
+/// `--tmpfs TARGET[:OPTIONS]`; without options nosuid, nodev and noexec, as in podman.
+pub(crate) fn tmpfs(text: &OsStr) -> Result<MountRequest> {
+    let shown = format!("--tmpfs {}", text.display());
+    let bytes = text.as_bytes();
+    let cut = bytes.iter().position(|b| *b == b':').unwrap_or(bytes.len());
+    let options = bytes.get(cut + 1..).unwrap_or_default();
+    let mut mount = MountRequest {
+        kind: MountKind::Tmpfs { size_bytes: None, mode: None },
+        target: target(OsStr::from_bytes(&bytes[..cut]), &shown)?,
+        readonly: false,
+        nosuid: true,
+        nodev: true,
+        noexec: true,
+        text: shown.clone(),
+    };
+    apply_all(&mut mount, &split_options(options, &shown)?)?;
+    Ok(mount)
+}
+
+/// `--mount type=…,source=…,target=…[,OPTION]…`.
+pub(crate) fn long(text: &OsStr) -> Result<MountRequest> {
+    let shown = format!("--mount {}", text.display());
+    let (mut kind, mut source, mut dest) = (None, None, None);
+    let mut options = Vec::new();
+    for field in text.as_bytes().split(|b| *b == b',') {
+        let cut = field.iter().position(|b| *b == b'=').unwrap_or(field.len());
+        let value = field.get(cut + 1..).map(OsStr::from_bytes);
+        match (&field[..cut], value) {
+            (b"type", Some(v)) => kind = v.to_str(),
+            (b"source" | b"src", Some(v)) => source = Some(v),
+            (b"target" | b"dst" | b"destination", Some(v)) => dest = Some(v),
+            _ => options.push(String::from_utf8_lossy(field).into_owned()),
+        }
+    }
+    let fix = "--mount type=bind,source=./DIR,target=/DIR,ro";
+    let missing = |what: &str| Error::new(shown.clone(), format!("no {what}= in it")).fix(fix);
+    let dest = dest.ok_or_else(|| missing("target"))?;
+    let mut mount = match kind.unwrap_or("bind") {
+        "bind" => bind(source.ok_or_else(|| missing("source"))?, dest, shown.clone())?,
+        kind @ ("tmpfs" | "mqueue") => MountRequest {
+            kind: match kind {
+                "tmpfs" => MountKind::Tmpfs { size_bytes: None, mode: None },
+                _ => MountKind::Mqueue,
+            },
+            target: target(dest, &shown)?,
+            readonly: false,
+            nosuid: true,
+            nodev: true,
+            noexec: true,
+            text: shown.clone(),
+        },
+        kind @ ("volume" | "image") => {
+            return Err(Error::new(shown, format!("type={kind} is not available yet")).fix(fix));
+        }
+        kind => return Err(Error::new(shown, format!("there is no type {kind}")).fix(fix)),
+    };
+    apply_all(&mut mount, &options)?;
+    Ok(mount)
+}
+
+/// `--device PATH[:TARGET[:PERMISSIONS]]`: a bind, since a user namespace makes no device nodes.
+pub(crate) fn device(text: &OsStr) -> Result<MountRequest> {
+    let shown = format!("--device {}", text.display());
+    let fields: Vec<&[u8]> = text.as_bytes().split(|b| *b == b':').collect();
+    let (source, dest, permissions) = match fields[..] {
+        [source] => (source, source, &b"rw"[..]),
+        [source, dest] if dest.starts_with(b"/") => (source, dest, &b"rw"[..]),
+        [source, permissions] => (source, source, permissions),
+        [source, dest, permissions] => (source, dest, permissions),
+        _ => return Err(Error::new(shown, "more than two ':'").fix("--device /dev/fuse")),
+    };
+    if permissions.is_empty() || permissions.iter().any(|p| !b"rwm".contains(p)) {
+        return Err(Error::new(shown, "permissions are made of r, w and m")
+            .fix("--device /dev/fuse:/dev/fuse:rw"));
+    }
+    let mut mount = bind(OsStr::from_bytes(source), OsStr::from_bytes(dest), shown)?;
+    let MountKind::Bind(bind) = &mount.kind else { return Ok(mount) };
+    let meta = std::fs::metadata(&bind.source)
+        .what(|| format!("cannot look at {}", bind.source.display()))?;
+    if !meta.file_type().is_char_device() && !meta.file_type().is_block_device() {
+        return Err(Error::new(mount.text, "not a device").fix("-v binds files and directories"));
+    }
+    mount.nodev = false;
+    mount.readonly = !permissions.contains(&b'w');
+    Ok(mount)
+}
+
+/// The current directory at its own path.
+pub(crate) fn project() -> Result<MountRequest> {
+    let cwd = std::env::current_dir().what(|| "cannot find the current directory for --project")?;
+    bind(cwd.as_os_str(), cwd.as_os_str(), "--project".to_owned())
+}
+
+fn bind(source: &OsStr, dest: &OsStr, shown: String) -> Result<MountRequest> {
+    if source.is_empty() {
+        return Err(Error::new(shown, "the source is empty").fix("-v ./DIR:/TARGET"));
+    }
+    let given = Path::new(source);
+    let resolved = std::fs::canonicalize(given)
+        .what(|| format!("cannot mount {} ({shown})", given.display()))
+        .map_err(|e| {
+            if e.why == "no such file or directory" {
+                e.fix(format!("mkdir -p {}", given.display()))
+            } else {
+                e
+            }
+        })?;
+    Ok(MountRequest {
+        kind: MountKind::Bind(Bind {
+            is_dir: resolved.is_dir(),
+            source: resolved,
+            recursive: true,
+            overlay: false,
+            propagation: Propagation::Private,
+        }),
+        target: target(dest, &shown)?,
+        readonly: false,
+        nosuid: true,
+        nodev: true,
+        noexec: false,
+        text: shown,
+    })
+}
+
+/// Targets are absolute, without `..`, and lie outside the kernel's own file systems.
+fn target(text: &OsStr, shown: &str) -> Result<PathBuf> {
+    let path = Path::new(text);
+    let bad = |why: &str, fix: String| Err(Error::new(shown, why).fix(fix));
+    if !path.is_absolute() {
+        let fix = format!("use /{} as the target", path.display());
+        return bad(&format!("the target {:?} is not an absolute path", path.display()), fix);
+    }
+    if path.components().any(|c| c == Component::ParentDir) {
+        return bad("the target has a '..' in it", "write the target out".to_owned());
+    }
+    let clean: PathBuf = path.components().collect();
+    if clean == Path::new("/") {
+        return bad("the target is the root itself", "--rootfs DIR".to_owned());
+    }
+    if clean == Path::new("/dev") {
+        return bad(
+            "/dev is always the sandbox's own",
+            "--device /dev/NAME, or -v for a directory below /dev".to_owned(),
+        );
+    }
+    for kernel in ["/proc", "/sys"] {
+        if clean.starts_with(kernel) {
+            return bad(
+                &format!(
+                    "mounts over {kernel} are refused: tools inside trust what they read there"
+                ),
+                "choose another target".to_owned(),
+            );
+        }
+    }
+    Ok(clean)
+}
+
+fn split_options(options: &[u8], shown: &str) -> Result<Vec<String>> {
+    let text = std::str::from_utf8(options)
+        .map_err(|_| Error::new(shown, "the options are not valid UTF-8"))?;
+    Ok(text.split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect())
+}
+
+/// Each option, once it is clear that they do not contradict each other.
+fn apply_all(mount: &mut MountRequest, options: &[String]) -> Result<()> {
+    const OPPOSITES: [(&str, &str); 4] =
+        [("ro", "rw"), ("suid", "nosuid"), ("dev", "nodev"), ("exec", "noexec")];
+    let has = |name: &str| options.iter().any(|o| o == name);
+    if let Some((a, b)) = OPPOSITES.iter().find(|(a, b)| has(a) && has(b)) {
+        return Err(Error::new(mount.text.clone(), format!("{a} and {b} contradict each other"))
+            .fix(format!("leave {a} or {b} out")));
+    }
+    options.iter().try_for_each(|option| apply(mount, option))
+}
+
+fn apply(mount: &mut MountRequest, option: &str) -> Result<()> {
+    let (key, value) = match option.split_once('=') {
+        Some((key, value)) => (key, Some(value)),
+        None => (option, None),
+    };
+    let truth = matches!(value, None | Some("true" | "1"));
+    match (key, value) {
+        ("ro" | "readonly", None | Some("true" | "false" | "0" | "1")) => mount.readonly = truth,
+        ("rw", None) => mount.readonly = false,
+        ("nosuid", None) => mount.nosuid = true,
+        ("suid", None) => mount.nosuid = false,
+        ("nodev", None) => mount.nodev = true,
+        ("dev", None) => mount.nodev = false,
+        ("noexec", None) => mount.noexec = true,
+        ("exec", None) => mount.noexec = false,
+        _ => return apply_special(mount, option, key, value),
+    }
+    Ok(())
+}
+
+fn apply_special(m: &mut MountRequest, option: &str, key: &str, value: Option<&str>) -> Result<()> {
+    let shown = m.text.clone();
+    match (&mut m.kind, key, value) {
+        (MountKind::Bind(b), "bind", None) => b.recursive = false,
+        (MountKind::Bind(b), "rbind", None) => b.recursive = true,
+        (MountKind::Bind(b), "bind-nonrecursive", None | Some("true")) => b.recursive = false,
+        (MountKind::Bind(b), "O", None) if b.is_dir => b.overlay = true,
+        (MountKind::Bind(_), "O", None) => {
+            return Err(Error::new(shown, "O needs a directory").fix("ro for a file"));
+        }
+        (MountKind::Bind(b), "bind-propagation", Some(kind)) | (MountKind::Bind(b), kind, None)
+            if propagation(kind).is_some() =>
+        {
+            b.propagation = propagation(kind).unwrap_or(b.propagation);
+        }
+        (MountKind::Tmpfs { size_bytes, .. }, "size" | "tmpfs-size", Some(v)) => {
+            *size_bytes = Some(values::size_bytes(&format!("{shown}: size="), v)?);
+        }
+        (MountKind::Tmpfs { mode, .. }, "mode" | "tmpfs-mode", Some(v)) => {
+            let bits = u32::from_str_radix(v, 8).ok().filter(|m| *m <= 0o7777);
+            *mode = Some(bits.ok_or_else(|| {
+                Error::new(shown, format!("mode={v} is not octal")).fix("mode=1777")
+            })?);
+        }
+        (_, "z" | "Z" | "U" | "idmap", _) => {
+            return Err(Error::new(shown, format!("the option {option} is not available yet"))
+                .fix(format!("leave {option} out")));
+        }
+        _ => {
+            return Err(Error::new(shown, format!("there is no mount option {option}")).fix(
+                "use ro, rw, rbind, bind, O, nosuid, nodev, noexec, suid, dev, exec, [r]private, [r]slave, [r]shared; for a tmpfs size= and mode=",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn propagation(name: &str) -> Option<Propagation> {
+    match name {
+        "private" | "rprivate" => Some(Propagation::Private),
+        "slave" | "rslave" => Some(Propagation::Slave),
+        "shared" | "rshared" => Some(Propagation::Shared),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vol(text: &str) -> Result<MountRequest> {
+        volume(OsStr::new(text))
+    }
+
+    #[test]
+    fn binds() {
+        let m = vol("/usr:/x:ro,noexec").unwrap();
+        assert!(m.readonly && m.noexec && m.nosuid && m.nodev);
+        assert_eq!(m.target, Path::new("/x"));
+        let m = vol("/usr:/x//y/:O,rslave").unwrap();
+        assert_eq!(m.target, Path::new("/x/y"));
+        let MountKind::Bind(b) = m.kind else { panic!() };
+        assert!(b.overlay && b.propagation == Propagation::Slave);
+    }
+
+    #[test]
+    fn bad_mounts_are_refused() {
+        for text in [
+            "/usr",
+            "/usr:x",
+            "/usr:/a/../b",
+            "/usr:/",
+            "/usr:/dev",
+            "/usr:/proc/self/attr",
+            "/usr:/sys",
+            "/usr:/x:junk",
+            "/usr:/x:lowerdir=/",
+            "/usr:/x:ro:rw",
+            "name:/x",
+            ":/x",
+            "/nowhere:/x",
+            "/etc/passwd:/x:O",
+            "/usr:/x:size=1",
+        ] {
+            assert!(vol(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn long_form() {
+        let m = long(OsStr::new("type=tmpfs,dst=/t,tmpfs-size=1m,ro")).unwrap();
+        assert_eq!(m.kind, MountKind::Tmpfs { size_bytes: Some(1 << 20), mode: None });
+        assert!(m.readonly);
+        assert!(long(OsStr::new("type=bind,source=/usr")).is_err());
+        assert!(long(OsStr::new("type=volume,source=x,target=/y")).is_err());
+    }
+}

@@ -1,0 +1,377 @@
+//! What one `sbx run` asks for, every value checked and with its source.
+
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::env::{self, Variable};
+use super::file::ConfigFile;
+use super::hosts::{self, HostLine};
+use super::mount::{self, MountRequest};
+use super::user::UserSpec;
+use super::userns::Userns;
+use super::values;
+use super::{Source, Sourced};
+use crate::cli::run::{RunArgs, Storage, Upper};
+use crate::error::{Context, Error, Kind, Result};
+use crate::profile::Rlimit;
+
+/// Where the root comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    Host,
+    Directory { path: PathBuf, overlay: bool },
+    Image(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Network {
+    None,
+    Host,
+}
+
+/// Whether the container outlives its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Remove,
+    Keep,
+}
+
+/// `--security-opt`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Security {
+    pub(crate) seccomp: Option<OsString>,
+    pub(crate) no_new_privileges: Option<bool>,
+    pub(crate) mask: Vec<String>,
+    pub(crate) unmask: Vec<String>,
+    pub(crate) unmask_all: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) root: Root,
+    pub(crate) command: Vec<String>,
+    pub(crate) entrypoint: Option<String>,
+    pub(crate) read_only: bool,
+    pub(crate) storage: Sourced<Option<Storage>>,
+    pub(crate) upper: Sourced<Upper>,
+    pub(crate) interactive: bool,
+    pub(crate) tty: bool,
+    pub(crate) keep: Keep,
+    pub(crate) env: Vec<Variable>,
+    pub(crate) workdir: Option<PathBuf>,
+    pub(crate) user: Option<UserSpec>,
+    pub(crate) keep_groups: bool,
+    pub(crate) groups: Vec<super::user::Id>,
+    pub(crate) init: Sourced<bool>,
+    pub(crate) hostname: Option<String>,
+    pub(crate) ulimits: Vec<Rlimit>,
+    pub(crate) umask: u32,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) stop_signal: Option<Signal>,
+    pub(crate) stop_timeout: Duration,
+    pub(crate) preserve_fds: u32,
+    pub(crate) pidfile: Option<PathBuf>,
+    pub(crate) mounts: Vec<MountRequest>,
+    pub(crate) shm_size_bytes: u64,
+    pub(crate) userns: Sourced<Userns>,
+    pub(crate) network: Sourced<Network>,
+    pub(crate) add_hosts: Vec<HostLine>,
+    pub(crate) no_hosts: bool,
+    pub(crate) profile: Sourced<Option<OsString>>,
+    pub(crate) security: Security,
+    pub(crate) cap_add: Vec<String>,
+    pub(crate) cap_drop: Vec<String>,
+    pub(crate) sysctls: Vec<(String, String)>,
+}
+
+impl Request {
+    pub(crate) fn new(args: &RunArgs, file: &ConfigFile) -> Result<Self> {
+        let from_file = |value: &Option<String>| value.clone().map(|v| (v, &file.path));
+        let mut command = args.command.iter();
+        let root = root(args, &mut command)?;
+        let command = command
+            .map(|word| {
+                word.to_str().map(str::to_owned).ok_or_else(|| {
+                    Error::new(
+                        format!("cannot pass the argument {}", word.display()),
+                        "it is not valid UTF-8, which a runtime configuration needs",
+                    )
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        if command.is_empty() && !matches!(root, Root::Image(_)) && args.entrypoint.is_none() {
+            return Err(Error::new("cannot run", "no command was given")
+                .fix("sbx run --host -- COMMAND [ARG]..."));
+        }
+
+        if args.tty && args.interactive && !std::io::stdin().is_terminal() {
+            return Err(Error::new("cannot use -i with -t", "standard input is not a terminal")
+                .fix("leave -t out, as in: ... | sbx run -i IMAGE COMMAND"));
+        }
+
+        let (keep_groups, groups): (Vec<&String>, Vec<&String>) =
+            args.group_add.iter().partition(|g| *g == "keep-groups");
+        let groups = groups
+            .into_iter()
+            .map(|g| UserSpec::parse(g, "--group-add").map(|spec| spec.user))
+            .collect::<Result<Vec<_>>>()?;
+
+        let userns = match Userns::explicit(&args.uidmap, &args.gidmap)? {
+            Some(explicit) => Sourced { value: explicit, source: Source::Flag("--uidmap") },
+            None => {
+                let text = Sourced::pick(
+                    args.userns.clone(),
+                    "--userns",
+                    from_file(&file.run.userns),
+                    "host-root".to_owned(),
+                );
+                Sourced { value: Userns::parse(&text.value, "--userns")?, source: text.source }
+            }
+        };
+        let network = Sourced::pick(
+            args.network.clone(),
+            "--network",
+            from_file(&file.run.network),
+            "none".to_owned(),
+        );
+        let storage = match &file.run.storage {
+            Some(name) => Some((Some(storage(name)?), &file.path)),
+            None => None,
+        };
+
+        let mut mounts = Vec::new();
+        for v in &args.tmpfs {
+            mounts.push(mount::tmpfs(v)?);
+        }
+        if args.project {
+            mounts.push(mount::project()?);
+        }
+        for v in &args.volume {
+            mounts.push(mount::volume(v)?);
+        }
+        for v in &args.mount {
+            mounts.push(mount::long(v)?);
+        }
+        for v in &args.device {
+            mounts.push(mount::device(v)?);
+        }
+        // A parent is mounted before what lies below it, whatever the order of the flags.
+        mounts.sort_by_key(|m| m.target.components().count());
+        for pair in mounts.iter().enumerate() {
+            if let Some(other) = mounts[..pair.0].iter().find(|m| m.target == pair.1.target) {
+                return Err(Error::new(
+                    format!("{} and {}", other.text, pair.1.text),
+                    "both have the same target",
+                )
+                .fix("leave one out"));
+            }
+        }
+
+        Ok(Request {
+            root,
+            command,
+            entrypoint: args.entrypoint.clone(),
+            read_only: args.read_only,
+            upper: Sourced::pick(args.upper, "--upper", None, Upper::Disk),
+            storage: Sourced::pick(args.storage.map(Some), "--storage", storage, None),
+            interactive: args.interactive,
+            tty: args.tty,
+            keep: if args.rm { Keep::Remove } else { Keep::Keep },
+            env: env::collect(args.env_host, &args.env_file, &args.env)?,
+            workdir: workdir(args)?,
+            user: args.user.as_deref().map(|u| UserSpec::parse(u, "--user")).transpose()?,
+            keep_groups: !keep_groups.is_empty(),
+            groups,
+            init: Sourced::pick(
+                args.init,
+                "--init",
+                file.run.init.map(|v| (v, &file.path)),
+                // The host's programs are not written to be PID 1, for which a signal that is not
+                // handled is no signal; an image's entry point often is, and may insist on it.
+                args.host,
+            ),
+            hostname: args.hostname.as_deref().map(hostname).transpose()?,
+            ulimits: args.ulimit.iter().map(|u| values::ulimit(u)).collect::<Result<_>>()?,
+            umask: args.umask.as_deref().map_or(Ok(0o022), values::umask)?,
+            timeout: args
+                .timeout
+                .as_deref()
+                .map(|t| values::duration("--timeout", t))
+                .transpose()?
+                .filter(|t| !t.is_zero()),
+            stop_signal: args
+                .stop_signal
+                .as_deref()
+                .map(|s| values::signal("--stop-signal", s))
+                .transpose()?,
+            stop_timeout: args
+                .stop_timeout
+                .as_deref()
+                .map_or(Ok(Duration::from_secs(10)), |t| values::duration("--stop-timeout", t))?,
+            preserve_fds: args.preserve_fds.unwrap_or(0),
+            pidfile: args.pidfile.clone(),
+            mounts,
+            shm_size_bytes: args
+                .shm_size
+                .as_deref()
+                .map_or(Ok(64 << 20), |s| values::size_bytes("--shm-size", s))?,
+            userns,
+            network: Sourced { value: parse_network(&network.value)?, source: network.source },
+            add_hosts: args.add_host.iter().map(|h| hosts::parse(h)).collect::<Result<_>>()?,
+            no_hosts: args.no_hosts,
+            profile: Sourced::pick(
+                args.profile.clone().map(Some),
+                "--profile",
+                file.run.profile.clone().map(|p| (Some(OsString::from(p)), &file.path)),
+                None,
+            ),
+            security: security(&args.security_opt)?,
+            cap_add: args.cap_add.clone(),
+            cap_drop: args.cap_drop.clone(),
+            sysctls: args.sysctl.iter().map(|s| sysctl(s)).collect::<Result<_>>()?,
+        })
+    }
+}
+
+fn root<'a>(args: &RunArgs, words: &mut impl Iterator<Item = &'a OsString>) -> Result<Root> {
+    if args.host {
+        return Ok(Root::Host);
+    }
+    if let Some(text) = &args.rootfs {
+        let bytes = text.as_bytes();
+        let (path, overlay) = match bytes.strip_suffix(b":O") {
+            Some(path) => (OsString::from_vec(path.to_vec()), true),
+            None => (text.clone(), false),
+        };
+        let path = PathBuf::from(path);
+        let resolved = std::fs::canonicalize(&path)
+            .what(|| format!("cannot use --rootfs {}", path.display()))
+            .map_err(|e| e.fix("give a directory that holds a root file system"))?;
+        if !resolved.is_dir() {
+            return Err(Error::new(
+                format!("cannot use --rootfs {}", path.display()),
+                "not a directory",
+            )
+            .fix("sbx import FILE NAME, for an archive of a root file system"));
+        }
+        if resolved == OsStr::new("/") {
+            return Err(Error::new("cannot use --rootfs /", "it is the host's own root")
+                .fix("sbx run --host -- COMMAND"));
+        }
+        return Ok(Root::Directory { path: resolved, overlay });
+    }
+    let image = words.next().ok_or_else(|| {
+        Error::new("cannot run", "no image was given")
+            .fix("sbx run --host -- COMMAND (or sbx run IMAGE COMMAND)")
+    })?;
+    image.to_str().map(|name| Root::Image(name.to_owned())).ok_or_else(|| {
+        Error::new(format!("cannot run {}", image.display()), "not an image name")
+            .kind(Kind::Failed)
+    })
+}
+
+fn workdir(args: &RunArgs) -> Result<Option<PathBuf>> {
+    match &args.workdir {
+        Some(dir) if !dir.is_absolute() => {
+            Err(Error::new(format!("--workdir {}", dir.display()), "not an absolute path")
+                .fix(format!("--workdir /{}", dir.display())))
+        }
+        Some(dir) => Ok(Some(dir.clone())),
+        None if args.project => {
+            std::env::current_dir().map(Some).what(|| "cannot find the current directory")
+        }
+        None => Ok(None),
+    }
+}
+
+/// `hostname(7)`: labels of letters, digits and hyphens, 64 bytes for the kernel.
+fn hostname(text: &str) -> Result<String> {
+    let proper = !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    if proper {
+        return Ok(text.to_owned());
+    }
+    Err(Error::new(format!("--hostname {text}"), "not a host name of at most 64 characters")
+        .fix("--hostname box"))
+}
+
+fn parse_network(text: &str) -> Result<Network> {
+    match text {
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        other => Err(Error::new(format!("--network {other}"), "this mode is not available yet")
+            .fix("--network none, or --network host to share the host's network")),
+    }
+}
+
+fn storage(name: &str) -> Result<Storage> {
+    match name {
+        "native" => Ok(Storage::Native),
+        "fuse-overlayfs" => Ok(Storage::FuseOverlayfs),
+        other => Err(Error::new(format!("storage = \"{other}\""), "there is no such back end")
+            .fix("storage = \"native\" or \"fuse-overlayfs\"")),
+    }
+}
+
+fn security(options: &[String]) -> Result<Security> {
+    let mut out = Security::default();
+    for option in options {
+        // podman takes both separators.
+        let (key, value) = option
+            .split_once(['=', ':'])
+            .map_or((option.as_str(), None), |(key, value)| (key, Some(value)));
+        match (key, value) {
+            ("seccomp", Some(file)) => out.seccomp = Some(file.into()),
+            ("no-new-privileges", None | Some("true")) => out.no_new_privileges = Some(true),
+            ("no-new-privileges", Some("false")) => out.no_new_privileges = Some(false),
+            ("mask", Some(paths)) => out.mask.extend(paths.split(':').map(str::to_owned)),
+            ("unmask", Some("ALL" | "all")) => out.unmask_all = true,
+            ("unmask", Some(paths)) => out.unmask.extend(paths.split(':').map(str::to_owned)),
+            ("apparmor" | "label" | "proc-opts", _) => {
+                return Err(Error::new(
+                    format!("--security-opt {option}"),
+                    format!("{key} is not available yet"),
+                )
+                .fix("leave it out"));
+            }
+            _ => {
+                return Err(Error::new(format!("--security-opt {option}"), "no such option").fix(
+                    "use seccomp=FILE|unconfined, no-new-privileges[=false], mask=PATH or unmask=PATH",
+                ));
+            }
+        }
+    }
+    for path in out.mask.iter().chain(&out.unmask) {
+        if !path.starts_with('/') {
+            return Err(Error::new(format!("--security-opt: {path}"), "not an absolute path")
+                .fix("mask=/proc/kcore"));
+        }
+    }
+    Ok(out)
+}
+
+/// Only parameters that a namespace of the sandbox's own holds can be set without privilege; see
+/// `namespaces(7)` and runtime-spec, "sysctl".
+fn sysctl(text: &str) -> Result<(String, String)> {
+    let bad = |why: &str| {
+        Error::new(format!("--sysctl {text}"), why)
+            .fix("--sysctl net.ipv4.ip_unprivileged_port_start=80")
+    };
+    let (name, value) = text.split_once('=').ok_or_else(|| bad("no '=' in it"))?;
+    let namespaced = ["net.", "kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue."];
+    if !namespaced.iter().any(|p| name.starts_with(p)) {
+        return Err(bad(
+            "only net.*, kernel.msg*, kernel.sem, kernel.shm* and fs.mqueue.* belong to a sandbox",
+        ));
+    }
+    if name.contains("..") || name.contains('/') {
+        return Err(bad("not the dotted name of a parameter"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
