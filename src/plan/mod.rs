@@ -1,0 +1,105 @@
+//! What will be done, decided once and then only read: a runtime-spec configuration, and beside it
+//! what that cannot express.
+
+pub(crate) mod caps;
+mod command;
+mod explain;
+mod files;
+mod make;
+mod mounts;
+mod userns;
+mod users;
+
+pub(crate) use explain::explain;
+pub(crate) use make::{Inputs, make};
+pub(crate) use users::RootFiles;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use oci_spec::runtime::Spec;
+
+use crate::profile::Filter;
+use crate::userns::idmap::IdMap;
+
+/// Immutable once made: what every stage reads.
+pub(crate) struct Plan {
+    pub(crate) spec: Spec,
+    pub(crate) host: HostPlan,
+}
+
+/// What the runtime-spec cannot express.
+pub(crate) struct HostPlan {
+    /// 64 hexadecimal digits.
+    pub(crate) id: String,
+    pub(crate) idmap: IdMap,
+    pub(crate) root: RootPlan,
+    /// Changes to the root and everything else on disk end with the container.
+    pub(crate) remove: bool,
+    pub(crate) filter: Filter,
+    pub(crate) keyring: Keyring,
+    /// Files of the sandbox's own, put over the root's.
+    pub(crate) files: Vec<SuppliedFile>,
+    pub(crate) keep_groups: bool,
+    pub(crate) init: bool,
+    pub(crate) interactive: bool,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) stop_signal: Signal,
+    pub(crate) stop_timeout: Duration,
+    pub(crate) preserve_fds: u32,
+    pub(crate) pidfile: Option<PathBuf>,
+}
+
+pub(crate) enum RootPlan {
+    /// A tmpfs into which the host's top-level directories are bound read-only.
+    Host(Vec<HostEntry>),
+    /// A directory as it is.
+    Directory(PathBuf),
+    /// Lower directories, lowest first, below an upper one.
+    /// `image` names what the layers are from.
+    Overlay { lowers: Vec<PathBuf>, backend: Backend, image: Option<String> },
+}
+
+/// An entry of the host's root directory that is shown inside.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum HostEntry {
+    Directory(PathBuf),
+    Symlink { path: PathBuf, text: PathBuf },
+}
+
+impl HostEntry {
+    pub(crate) fn path(&self) -> &std::path::Path {
+        match self {
+            HostEntry::Directory(path) | HostEntry::Symlink { path, .. } => path,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Native,
+    FuseOverlayfs,
+    /// The kernel's overlay with its changes in memory; the mode is the topmost layer's root's.
+    Memory {
+        mode: u32,
+    },
+}
+
+/// What becomes of the caller's session keyring; see `session-keyring(7)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keyring {
+    /// Inherited and out of reach: the filter denies keyctl, add_key and request_key. A keyring for
+    /// each sandbox would meet the kernel's quota of 200 keys a user.
+    Denied,
+    /// The filter lets keyctl through, so that the sandbox gets a keyring of its own.
+    Own,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SuppliedFile {
+    pub(crate) path: PathBuf,
+    pub(crate) content: Vec<u8>,
+    /// Leave it out where the root has no such file, instead of making one.
+    pub(crate) optional: bool,
+}
