@@ -1,0 +1,181 @@
+//! From the new root to the program: working directory, limits, ids, capabilities, filter, exec.
+
+use std::ffi::CStr;
+use std::path::Path;
+
+use oci_spec::runtime::Process;
+use sbx_child::Op;
+
+use super::root::Root;
+use super::{Hint, Steps, c_path, c_str, leak};
+use crate::error::{Error, Kind, Result};
+use crate::plan::{Keyring, Plan, caps};
+use crate::profile::Resource;
+use crate::userns::idmap::{IdMap, to_outside};
+
+/// Everything before mounts: what needs no id.
+pub(crate) fn begin(steps: &mut Steps, plan: &Plan) -> Result<()> {
+    use oci_spec::runtime::LinuxNamespaceType::Network;
+    steps.push(Op::NewSession, "cannot start a session");
+    // Modes are as given while the sandbox is set up; the program gets its own umask later.
+    steps.push(Op::Umask(0), "cannot set the umask");
+    // What the host mounts later may still come in where a bind asks for it; nothing goes out.
+    let flags = super::root::SLAVE | 1 << 14;
+    steps.push(Op::Propagation { flags }, "cannot detach the mount namespace");
+    if let Some(name) = plan.spec.hostname() {
+        steps.push(Op::SetHostname(leak(name.clone().into_bytes())), "cannot set the host name");
+    }
+    let namespaces = plan.spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+    if namespaces.is_some_and(|n| n.iter().any(|n| n.typ() == Network)) {
+        steps.push(Op::LoopbackUp, "cannot bring up the loopback interface");
+    }
+    Ok(())
+}
+
+/// Waits for the id map, and becomes the root of it: files made from here on are root's.
+pub(crate) fn mapped(steps: &mut Steps, plan: &Plan) {
+    if plan.host.idmap == IdMap::Inherit {
+        steps.push(Op::NotDumpable, "cannot protect the new process");
+        return;
+    }
+    steps.push(Op::AwaitParent, "cannot wait for the id map");
+    let me = rustix::process::geteuid().as_raw();
+    let root = to_outside(plan.host.idmap.uids(), 0);
+    let group = to_outside(plan.host.idmap.gids(), 0);
+    if root.is_some_and(|outside| outside != me) && group.is_some() {
+        steps.push(Op::SetIds { uid: 0, gid: 0 }, "cannot become root inside");
+    }
+    // Only now: the files below /proc/PID belong to root for a process that is not dumpable, and the
+    // map could not be written.
+    steps.push(Op::NotDumpable, "cannot protect the new process");
+}
+
+/// While the root may still be written to: an image's working directory is made where it is missing.
+pub(crate) fn workdir(steps: &mut Steps, plan: &Plan, root: Root) -> Result<()> {
+    let cwd = process(plan)?.cwd();
+    steps.push_hint(
+        Op::Chdir { root: root.slot, path: relative(cwd)?, create: true },
+        format!("cannot change to the working directory {}", cwd.display()),
+        Hint::Workdir,
+    );
+    Ok(())
+}
+
+fn process(plan: &Plan) -> Result<&Process> {
+    let process = plan.spec.process().as_ref();
+    process.ok_or_else(|| Error::new("cannot run", "the configuration has no process"))
+}
+
+pub(crate) fn finish(steps: &mut Steps, plan: &Plan) -> Result<()> {
+    let process = process(plan)?;
+    if let Some(mask) = process.user().umask() {
+        steps.push(Op::Umask(mask), "cannot set the umask");
+    }
+    rlimits(steps, process)?;
+    if plan.host.keyring == Keyring::Own {
+        steps.push(Op::NewKeyring, "cannot make a session keyring");
+    }
+
+    let nnp = process.no_new_privileges().unwrap_or(false);
+    let filter = leak(plan.host.filter.program.to_vec());
+    let filtered = !filter.is_empty();
+    if filtered && !nnp {
+        // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)), which goes below.
+        steps.push(Op::Seccomp(filter), "cannot install the seccomp filter");
+    }
+    identity(steps, plan, process);
+    steps.push(Op::DieWithParent, "cannot tie the process to sbx");
+    if nnp {
+        steps.push(Op::NoNewPrivs, "cannot set no_new_privs");
+    }
+    let first = 3 + plan.host.preserve_fds;
+    steps.push(Op::CloseOnExec { first }, "cannot close descriptors");
+    if !plan.host.init {
+        steps.push(Op::ResetSignals, "cannot reset signals");
+    }
+    if filtered && nnp {
+        steps.push(Op::Seccomp(filter), "cannot install the seccomp filter");
+    }
+    if plan.host.init {
+        let terminal = process.terminal().unwrap_or(false);
+        let arguments = crate::sys::command_line();
+        let image = leak(crate::sys::read_only_image());
+        steps.push(Op::Init { terminal, arguments, image }, "cannot start the init");
+        // The init keeps all signals blocked; the program must not inherit that.
+        steps.push(Op::ResetSignals, "cannot reset signals");
+    }
+    exec(steps, process)
+}
+
+fn relative(path: &Path) -> Result<&'static CStr> {
+    let inside = path.strip_prefix("/").unwrap_or(path);
+    if inside.as_os_str().is_empty() { Ok(c".") } else { c_path(inside) }
+}
+
+fn rlimits(steps: &mut Steps, process: &Process) -> Result<()> {
+    for limit in process.rlimits().iter().flatten() {
+        let name = limit.typ().to_string();
+        let short = name.trim_start_matches("RLIMIT_").to_ascii_lowercase();
+        let resource = Resource::parse(&short)
+            .ok_or_else(|| Error::new(format!("cannot set {name}"), "there is no such limit"))?;
+        let op = Op::Rlimit { resource: resource.raw(), soft: limit.soft(), hard: limit.hard() };
+        steps.push_hint(op, format!("cannot set the limit {short}"), Hint::Rlimit);
+    }
+    Ok(())
+}
+
+fn identity(steps: &mut Steps, plan: &Plan, process: &Process) {
+    let (uid, gid) = (process.user().uid(), process.user().gid());
+    let set = |get: fn(&oci_spec::runtime::LinuxCapabilities) -> &Option<_>| {
+        let set = process.capabilities().as_ref().and_then(|c| get(c).as_ref());
+        set.map_or(0, |set| caps::from_oci(set).0)
+    };
+    let keep = set(oci_spec::runtime::LinuxCapabilities::bounding);
+    steps.push(Op::BoundingSet { keep }, "cannot drop capabilities");
+    // A map of one id denies setgroups, and so does the caller's wish to keep its groups.
+    let fixed = matches!(plan.host.idmap, IdMap::Single { .. }) || plan.host.keep_groups;
+    if !fixed {
+        let groups = leak(process.user().additional_gids().clone().unwrap_or_default());
+        steps.push(Op::SetGroups(groups), "cannot set supplementary groups");
+    }
+    steps.push(Op::SetIds { uid, gid }, format!("cannot become user {uid}, group {gid}"));
+    let caps = set(oci_spec::runtime::LinuxCapabilities::permitted);
+    steps.push(Op::Capabilities { caps }, "cannot set capabilities");
+}
+
+fn exec(steps: &mut Steps, process: &Process) -> Result<()> {
+    let args = process.args().as_deref().unwrap_or_default();
+    let env = process.env().as_deref().unwrap_or_default();
+    let command = args.first().ok_or_else(|| Error::new("cannot run", "no command was given"))?;
+    let path = env.iter().rev().find_map(|v| v.strip_prefix("PATH=")).unwrap_or("/usr/bin:/bin");
+    let candidates: Vec<String> = if command.contains('/') {
+        vec![command.clone()]
+    } else {
+        path.split(':')
+            .map(|dir| format!("{}/{command}", if dir.is_empty() { "." } else { dir }))
+            .collect()
+    };
+    if command.is_empty() {
+        return Err(Error::new("cannot run \"\"", "the command is empty").kind(Kind::NotFound));
+    }
+    let op = Op::Exec {
+        paths: pointers(&candidates, false)?,
+        argv: pointers(args, true)?,
+        envp: pointers(env, true)?,
+    };
+    let hint = Hint::Exec { command: command.clone() };
+    steps.push_hint(op, format!("cannot run {command}"), hint);
+    Ok(())
+}
+
+/// A table of C strings, ended by a null pointer where execve(2) wants one.
+fn pointers(list: &[String], terminated: bool) -> Result<&'static [*const u8]> {
+    let mut out = Vec::with_capacity(list.len() + 1);
+    for text in list {
+        out.push(c_str(text.as_str())?.as_ptr().cast());
+    }
+    if terminated {
+        out.push(std::ptr::null());
+    }
+    Ok(leak(out))
+}

@@ -1,0 +1,147 @@
+//! The directory of a container: what it changes, and nothing else.
+
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use super::{Guard, Unwind};
+use crate::error::{Context, Result};
+use crate::host::dirs::{self, Dirs};
+use crate::plan::{Backend, Plan, RootPlan};
+use crate::userns::idmap::IdMap;
+use crate::userns::worker;
+
+/// The directory, with `upper`, `work` and `merged` for an overlay.
+#[derive(Clone)]
+pub(crate) struct Scratch {
+    dir: PathBuf,
+}
+
+impl Scratch {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    pub(crate) fn make_dir(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path(name);
+        std::fs::create_dir(&path).what(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Short names for many layers: the directory that holds them, and the names, lowest first.
+    pub(crate) fn link_layers(&self, lowers: &[PathBuf]) -> Result<(PathBuf, Vec<String>)> {
+        let dir = self.make_dir("l")?;
+        let mut names = Vec::new();
+        for (number, lower) in lowers.iter().enumerate() {
+            let name = number.to_string();
+            symlink(lower, dir.join(&name))
+                .what(|| format!("cannot link layer {}", lower.display()))?;
+            names.push(name);
+        }
+        Ok((dir, names))
+    }
+}
+
+/// Removes the directory with all that was written, some of it owned by subordinate ids.
+pub(crate) struct Remove {
+    dir: PathBuf,
+    map: IdMap,
+    _lock: File,
+}
+
+impl Guard for Remove {
+    fn release(self: Box<Self>) -> Result<()> {
+        worker::remove_tree(&self.map, &self.dir)
+    }
+}
+
+/// Keeps the lock as long as the container runs, and nothing else.
+pub(crate) struct Kept {
+    _lock: File,
+}
+
+impl Guard for Kept {
+    fn release(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether the plan writes to disk at all.
+pub(crate) fn needed(plan: &Plan) -> bool {
+    let overlay = |m: &oci_spec::runtime::Mount| m.typ().as_deref() == Some("overlay");
+    let in_memory = |backend: &Backend| matches!(backend, Backend::Memory { .. });
+    matches!(&plan.host.root, RootPlan::Overlay { backend, .. } if !in_memory(backend))
+        || plan.spec.mounts().iter().flatten().any(overlay)
+}
+
+/// Makes the directory: `containers/ID`, or `scratch/ID` where nothing of it is to stay. The guard goes
+/// into `unwind` before anything is put into it.
+pub(crate) fn make(
+    plan: &Plan,
+    dirs: &Dirs,
+    store_map: &IdMap,
+    unwind: &mut Unwind,
+) -> Result<Scratch> {
+    let parent = dirs.data.join(if plan.host.remove { "scratch" } else { "containers" });
+    dirs::make_private(&parent)?;
+    if plan.host.remove {
+        sweep(&parent, store_map);
+    }
+    let dir = parent.join(&plan.host.id);
+    let lock = {
+        // Between the making of a directory and its lock nobody may take it for a leftover.
+        let gate = File::open(&parent).what(|| format!("cannot open {}", parent.display()))?;
+        gate.lock_shared().what(|| format!("cannot lock {}", parent.display()))?;
+        dirs::make_private(&dir)?;
+        let lock = File::open(&dir).what(|| format!("cannot open {}", dir.display()))?;
+        lock.try_lock()
+            .map_err(std::io::Error::from)
+            .what(|| format!("cannot lock {}", dir.display()))?;
+        lock
+    };
+    if plan.host.remove {
+        unwind.push(Remove { dir: dir.clone(), map: store_map.clone(), _lock: lock });
+    } else {
+        unwind.push(Kept { _lock: lock });
+    }
+    let scratch = Scratch { dir };
+    let upper = scratch.make_dir("upper")?;
+    scratch.make_dir("work")?;
+    scratch.make_dir("merged")?;
+    if let RootPlan::Overlay { lowers, .. } = &plan.host.root {
+        copy_root_mode(lowers.last(), &upper)?;
+    }
+    Ok(scratch)
+}
+
+/// Removes what killed monitors left: a lock that can be had has no owner any more. What cannot be
+/// removed now is tried again by the next start.
+fn sweep(parent: &Path, map: &IdMap) {
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let dir = entry.path();
+        let Ok(gate) = File::open(parent) else { return };
+        // Somebody is making a directory: its lock will be held once it is made.
+        if gate.try_lock().is_err() {
+            return;
+        }
+        let Ok(lock) = File::open(&dir) else { continue };
+        if lock.try_lock().is_ok() {
+            drop(gate);
+            let _ = worker::remove_tree(map, &dir);
+        }
+    }
+}
+
+/// The root of the merged tree shows the mode of the upper directory; it should be the image's.
+fn copy_root_mode(top: Option<&PathBuf>, upper: &Path) -> Result<()> {
+    let Some(top) = top else { return Ok(()) };
+    let meta = std::fs::metadata(top).what(|| format!("cannot look at {}", top.display()))?;
+    let mode = std::fs::Permissions::from_mode(meta.mode() & 0o7777);
+    std::fs::set_permissions(upper, mode)
+        .what(|| format!("cannot set the mode of {}", upper.display()))
+}
