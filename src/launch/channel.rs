@@ -1,0 +1,142 @@
+//! Bytes from one descriptor to another, with a bounded buffer.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+
+const CAPACITY: usize = 64 << 10;
+
+/// An end of a channel: the caller's own descriptor, or one that is closed at the end of file.
+pub(crate) enum End {
+    Borrowed(BorrowedFd<'static>),
+    Owned(OwnedFd),
+    Closed,
+}
+
+impl End {
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            End::Borrowed(fd) => Some(*fd),
+            End::Owned(fd) => Some(fd.as_fd()),
+            End::Closed => None,
+        }
+    }
+}
+
+pub(crate) struct Channel {
+    pub(crate) from: End,
+    pub(crate) to: End,
+    buffer: Vec<u8>,
+    start: usize,
+    /// Sent at the end of file, where closing `to` would not tell: the end-of-file character of a
+    /// terminal.
+    pub(crate) at_end: Option<u8>,
+}
+
+/// What a step of a channel met.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Moved,
+    /// The caller's terminal belongs to another process group now: `EIO`, see `credentials(7)`.
+    Background,
+}
+
+impl Channel {
+    pub(crate) fn new(from: End, to: End) -> Self {
+        Channel { from, to, buffer: Vec::new(), start: 0, at_end: None }
+    }
+
+    fn pending(&self) -> bool {
+        self.start < self.buffer.len()
+    }
+
+    /// Reading waits until what was read is written: memory stays bounded.
+    pub(crate) fn wants_read(&self) -> Option<BorrowedFd<'_>> {
+        if self.pending() || self.to.fd().is_none() { None } else { self.from.fd() }
+    }
+
+    pub(crate) fn wants_write(&self) -> Option<BorrowedFd<'_>> {
+        if self.pending() { self.to.fd() } else { None }
+    }
+
+    pub(crate) fn done(&self) -> bool {
+        self.to.fd().is_none() || (self.from.fd().is_none() && !self.pending())
+    }
+
+    pub(crate) fn read(&mut self) -> Event {
+        let Some(fd) = self.from.fd() else { return Event::Moved };
+        let terminal = matches!(self.from, End::Borrowed(_));
+        self.buffer.resize(CAPACITY, 0);
+        self.start = 0;
+        let result = rustix::io::read(fd, &mut self.buffer[..]);
+        match result {
+            Ok(0) => {
+                self.buffer.clear();
+                self.finish();
+            }
+            Ok(n) => self.buffer.truncate(n),
+            Err(Errno::AGAIN | Errno::INTR) => self.buffer.clear(),
+            Err(Errno::IO) if terminal && in_background(fd) => {
+                self.buffer.clear();
+                return Event::Background;
+            }
+            // EIO of a master: the last process has closed the terminal.
+            Err(_) => {
+                self.buffer.clear();
+                self.finish();
+            }
+        }
+        Event::Moved
+    }
+
+    fn finish(&mut self) {
+        self.from = End::Closed;
+        match self.at_end.take() {
+            Some(byte) => {
+                self.buffer.push(byte);
+                self.start = 0;
+            }
+            None => self.to = End::Closed,
+        }
+    }
+
+    pub(crate) fn write(&mut self) {
+        let Some(fd) = self.to.fd() else { return };
+        match rustix::io::write(fd, &self.buffer[self.start..]) {
+            Ok(n) => self.start += n,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // Nobody reads any more: the rest is for nobody.
+            Err(_) => {
+                self.start = self.buffer.len();
+                self.to = End::Closed;
+                self.from = End::Closed;
+            }
+        }
+        if !self.pending() && self.from.fd().is_none() {
+            self.to = End::Closed;
+        }
+    }
+}
+
+fn in_background(fd: BorrowedFd<'_>) -> bool {
+    match rustix::termios::tcgetpgrp(fd) {
+        Ok(group) => group != rustix::process::getpgrp(),
+        Err(_) => false,
+    }
+}
+
+/// A description of the caller's descriptor that does not block, without changing the one it shares
+/// with other programs. Where it cannot be opened anew (a socket), the shared one serves.
+pub(crate) fn writable(fd: BorrowedFd<'static>) -> End {
+    use std::os::fd::AsRawFd as _;
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = rustix::fs::OFlags::WRONLY
+        | rustix::fs::OFlags::NONBLOCK
+        | rustix::fs::OFlags::NOCTTY
+        | rustix::fs::OFlags::CLOEXEC
+        | rustix::fs::OFlags::APPEND;
+    match rustix::fs::open(path, flags, rustix::fs::Mode::empty()) {
+        Ok(fd) => End::Owned(fd),
+        Err(_) => End::Borrowed(fd),
+    }
+}

@@ -1,0 +1,121 @@
+//! From prepared steps to a running process.
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use oci_spec::runtime::Spec;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+use sbx_child::{Failure, Program};
+
+use super::report;
+use super::timings::Timings;
+use crate::error::{Context, Error, Result};
+use crate::host::prereq;
+use crate::plan::Plan;
+use crate::stage::Steps;
+use crate::stage::stdio::Stdio;
+use crate::sys;
+use crate::userns::write;
+
+/// The sandbox's first process, started; killed when dropped before it was waited for.
+pub(crate) struct Running {
+    pub(crate) pid: u32,
+    pub(crate) process: sys::Cloned,
+    pub(crate) waited: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.waited {
+            let _ = sys::send_signal(&self.process.pidfd, libc::SIGKILL);
+            let _ = sys::wait(&self.process.pidfd);
+        }
+    }
+}
+
+/// All signals are blocked from here on, and read where the loop wants them.
+pub(crate) fn block_signals() -> Result<()> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None).what(|| "cannot block signals")
+}
+
+/// `CLONE_NEW*` flags of the plan's namespaces; see `namespaces(7)`.
+fn flags(spec: &Spec) -> u64 {
+    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+    namespaces.into_iter().flatten().fold(0, |flags, n| flags | n.typ() as u64)
+}
+
+pub(crate) fn spawn(
+    plan: &Plan,
+    steps: &Steps,
+    stdio: &mut Stdio,
+    timings: &mut Timings,
+) -> Result<Running> {
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).what(|| "cannot make a pipe");
+    let (report_read, report_write) = pipe()?;
+    let (sync_read, sync_write) = pipe()?;
+    timings.mark("stages");
+    timings.cloned();
+    let (report, sync) = (report_write.as_raw_fd(), sync_read.as_raw_fd());
+    // Ends of pipes that only this process may hold, or end of file would never be seen.
+    let ours = [report_read.as_raw_fd(), sync_write.as_raw_fd()];
+    let program = Program { ops: &steps.ops, report, sync, timings: timings.cells };
+    let process = sys::clone3(flags(&plan.spec), || {
+        for fd in ours {
+            sys::close(fd);
+        }
+        sbx_child::run(&program)
+    })
+    .map_err(prereq::namespaces)?;
+    let running = Running { pid: process.pid, process, waited: false };
+    drop((report_write, sync_read));
+    stdio.child_ends.clear();
+    timings.mark("clone");
+
+    write::apply(running.pid, &plan.host.idmap)?;
+    timings.mark("id map");
+    // A child that has failed already says so in its report.
+    let mut sync_write = std::fs::File::from(sync_write);
+    let _ = sync_write.write_all(&[1]);
+
+    let mut bytes = Vec::new();
+    let mut report = std::fs::File::from(report_read);
+    wait_readable(&report, plan)?;
+    report.read_to_end(&mut bytes).what(|| "cannot read the child's report")?;
+    timings.mark("child until exec");
+    match <[u8; Failure::LEN]>::try_from(&bytes[..]) {
+        Ok(bytes) => Err(report::error(&steps.about, Failure::from_bytes(bytes))),
+        // End of file: exec succeeded, or the child was killed; the exit status will tell.
+        Err(_) => Ok(running),
+    }
+}
+
+/// The set-up takes milliseconds; where it hangs on a file system that does not answer, a signal
+/// still ends it.
+fn wait_readable(report: &std::fs::File, plan: &Plan) -> Result<()> {
+    let signals = sys::SignalFd::new().what(|| "cannot make a signalfd")?;
+    let mut fds = [
+        PollFd::from_borrowed_fd(report.as_fd(), PollFlags::IN),
+        PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
+    ];
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e).what(|| "cannot wait for the child"),
+        }
+        if !fds[0].revents().is_empty() {
+            return Ok(());
+        }
+        if !fds[1].revents().is_empty() {
+            while let Some(signal) = signals.read() {
+                if matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+                    return Err(Error::new(
+                        format!("cannot start {}", &plan.host.id[..12]),
+                        format!("signal {signal} came during the set-up"),
+                    ));
+                }
+            }
+        }
+    }
+}

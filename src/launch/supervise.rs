@@ -1,0 +1,335 @@
+//! Beside the running process: signals in, bytes through, and the status out.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::channel::{Channel, End, Event, writable};
+use super::spawn::Running;
+use super::terminal::{RawMode, receive_master};
+use crate::error::{Context, Error, Result};
+use crate::plan::Plan;
+use crate::stage::stdio::{self, Stdio};
+use crate::sys::{self, Ended};
+
+/// A process that the sandbox cannot do without.
+pub(crate) trait Helper {
+    fn pidfd(&self) -> BorrowedFd<'_>;
+    /// It has ended: why, in words. `None` where it had no more to do, as a server whose last mount
+    /// is gone.
+    fn epitaph(&mut self) -> Option<Error>;
+}
+
+/// How often an unresponsive reader is asked again before what is left for it is dropped.
+const DRAIN: Duration = Duration::from_secs(1);
+
+pub(crate) fn supervise(
+    plan: &Plan,
+    running: &mut Running,
+    stdio: Stdio,
+    mut helper: Option<&mut (dyn Helper + 'static)>,
+) -> Result<Ended> {
+    sys::forget_image();
+    let signals = sys::SignalFd::new().what(|| "cannot make a signalfd")?;
+    let mut console = Console::open(plan, stdio)?;
+    let mut stop = Stop::new(plan);
+    // A signal that this process had to turn into SIGKILL, since PID 1 would not have felt it.
+    let mut felt_as = None;
+
+    loop {
+        let ready = {
+            let mut fds = vec![
+                PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(running.process.pidfd.as_fd(), PollFlags::IN),
+            ];
+            if let Some(helper) = &helper {
+                fds.push(PollFd::from_borrowed_fd(helper.pidfd(), PollFlags::IN));
+            }
+            let fixed = fds.len();
+            let order = console.poll_fds(&mut fds);
+            wait(&mut fds, stop.next())?;
+            let hit = |n: usize| fds.get(n).is_some_and(|f| !f.revents().is_empty());
+            Ready {
+                signal: hit(0),
+                ended: hit(1),
+                helper: fixed == 3 && hit(2),
+                channels: order
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(n, _)| hit(fixed + n))
+                    .map(|(_, which)| which)
+                    .collect(),
+            }
+        };
+        for (channel, writing) in ready.channels {
+            if console.step(channel, writing) == Event::Background {
+                pause(running, &console)?;
+            }
+        }
+        if ready.signal {
+            while let Some(signal) = signals.read() {
+                match signal {
+                    libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTIN | libc::SIGTTOU => {}
+                    libc::SIGWINCH => console.resize(),
+                    libc::SIGTSTP => pause(running, &console)?,
+                    signal => felt_as = deliver(running, plan, signal)?.or(felt_as),
+                }
+            }
+        }
+        if ready.ended {
+            let ended = sys::wait(&running.process.pidfd).what(|| "cannot wait for the command")?;
+            running.waited = true;
+            console.drain(&signals)?;
+            return Ok(match felt_as {
+                Some(signal) if ended == Ended::Signal(libc::SIGKILL) => Ended::Signal(signal),
+                _ => ended,
+            });
+        }
+        if ready.helper
+            && let Some(error) = helper.take().and_then(Helper::epitaph)
+        {
+            return Err(error);
+        }
+        if let Some(signal) = stop.due() {
+            felt_as = deliver(running, plan, signal)?.or(felt_as);
+        }
+    }
+}
+
+struct Ready {
+    signal: bool,
+    ended: bool,
+    helper: bool,
+    channels: Vec<(usize, bool)>,
+}
+
+fn wait(fds: &mut [PollFd<'_>], until: Option<Instant>) -> Result<()> {
+    let left = until.map(|at| at.saturating_duration_since(Instant::now()));
+    let left = left.and_then(|d| Timespec::try_from(d).ok());
+    match poll(fds, left.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(e) => Err(e).what(|| "cannot wait for the command"),
+    }
+}
+
+/// `--timeout`: the stop signal first, SIGKILL later.
+struct Stop {
+    at: Option<Instant>,
+    signal: i32,
+    grace: Duration,
+    sent: bool,
+}
+
+impl Stop {
+    fn new(plan: &Plan) -> Self {
+        Stop {
+            at: plan.host.timeout.map(|t| Instant::now() + t),
+            signal: plan.host.stop_signal as i32,
+            grace: plan.host.stop_timeout,
+            sent: false,
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.at
+    }
+
+    fn due(&mut self) -> Option<i32> {
+        let at = self.at?;
+        if Instant::now() < at {
+            return None;
+        }
+        if self.sent {
+            self.at = None;
+            return Some(libc::SIGKILL);
+        }
+        self.sent = true;
+        self.at = Some(at + self.grace);
+        eprintln!("sbx: the time is up (--timeout); ending the command");
+        Some(self.signal)
+    }
+}
+
+/// Sends a signal to PID 1 of the sandbox. The kernel drops a signal whose default action would end
+/// that process (`pid_namespaces(7)`), so that a plain `sleep` could not be interrupted: where the
+/// program neither handles, ignores nor blocks it, SIGKILL does what the signal would have done. The
+/// value is the signal then.
+fn deliver(running: &Running, plan: &Plan, signal: i32) -> Result<Option<i32>> {
+    let send = |signal| match sys::send_signal(&running.process.pidfd, signal) {
+        Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
+        Err(e) => Err(e).what(|| format!("cannot send signal {signal}")),
+    };
+    if !plan.host.init && ends_by_default(signal) && !sys::cares_about(running.pid, signal) {
+        send(libc::SIGKILL)?;
+        return Ok(Some(signal));
+    }
+    send(signal)?;
+    Ok(None)
+}
+
+/// `signal(7)`, "Standard signals": actions Term and Core.
+fn ends_by_default(signal: i32) -> bool {
+    !matches!(
+        Signal::try_from(signal),
+        Ok(Signal::SIGCHLD
+            | Signal::SIGCONT
+            | Signal::SIGSTOP
+            | Signal::SIGTSTP
+            | Signal::SIGTTIN
+            | Signal::SIGTTOU
+            | Signal::SIGURG
+            | Signal::SIGWINCH
+            | Signal::SIGKILL)
+    )
+}
+
+/// Ctrl-Z, or a read from the background: the sandbox stops, the terminal is as it was, and this
+/// process stops too, until `fg` or `bg`.
+fn pause(running: &Running, console: &Console) -> Result<()> {
+    let _ = sys::send_signal(&running.process.pidfd, libc::SIGSTOP);
+    console.suspend();
+    nix::sys::signal::raise(Signal::SIGSTOP).what(|| "cannot stop")?;
+    let _ = sys::send_signal(&running.process.pidfd, libc::SIGCONT);
+    console.resume()
+}
+
+/// The channels between the caller's descriptors and the sandbox's.
+struct Console {
+    channels: Vec<Channel>,
+    raw: Option<RawMode>,
+    /// The master of the sandbox's terminal, for its size.
+    master: Option<std::os::fd::OwnedFd>,
+}
+
+impl Console {
+    fn open(plan: &Plan, stdio: Stdio) -> Result<Self> {
+        let mut console = Console { channels: Vec::new(), raw: None, master: None };
+        if let Some(socket) = &stdio.terminal {
+            let master = receive_master(socket)?;
+            let duplicate =
+                || master.try_clone().what(|| "cannot duplicate the terminal's descriptor");
+            let out = Channel::new(End::Owned(duplicate()?), writable(rustix::stdio::stdout()));
+            console.channels.push(out);
+            if plan.host.interactive {
+                let mut input =
+                    Channel::new(End::Borrowed(rustix::stdio::stdin()), End::Owned(duplicate()?));
+                // VEOF, Ctrl-D: closing the master would hang up the terminal instead.
+                input.at_end = Some(4);
+                console.channels.push(input);
+                if let Some(tty) = stdio::caller_terminal() {
+                    console.raw = Some(RawMode::enter(tty)?);
+                }
+            }
+            rustix::io::ioctl_fionbio(&master, true).what(|| "cannot set up the terminal")?;
+            console.master = Some(master);
+            console.resize();
+            return Ok(console);
+        }
+        for relay in stdio.relays {
+            let inner = End::Owned(relay.inner);
+            console.channels.push(match relay.outer {
+                0 => Channel::new(End::Borrowed(rustix::stdio::stdin()), inner),
+                1 => Channel::new(inner, writable(rustix::stdio::stdout())),
+                _ => Channel::new(inner, writable(rustix::stdio::stderr())),
+            });
+        }
+        Ok(console)
+    }
+
+    /// Adds what the channels wait for; the value names each by number and direction.
+    fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) -> Vec<(usize, bool)> {
+        let mut order = Vec::new();
+        for (number, channel) in self.channels.iter().enumerate() {
+            if let Some(fd) = channel.wants_read() {
+                fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+                order.push((number, false));
+            }
+            if let Some(fd) = channel.wants_write() {
+                fds.push(PollFd::from_borrowed_fd(fd, PollFlags::OUT));
+                order.push((number, true));
+            }
+        }
+        order
+    }
+
+    fn step(&mut self, number: usize, writing: bool) -> Event {
+        let Some(channel) = self.channels.get_mut(number) else { return Event::Moved };
+        if writing {
+            channel.write();
+            Event::Moved
+        } else {
+            channel.read()
+        }
+    }
+
+    /// The caller's window size becomes the sandbox's.
+    fn resize(&self) {
+        if let Some(master) = &self.master
+            && let Some(tty) = stdio::caller_terminal()
+            && let Ok(size) = rustix::termios::tcgetwinsize(tty)
+        {
+            let _ = rustix::termios::tcsetwinsize(master, size);
+        }
+    }
+
+    fn suspend(&self) {
+        if let Some(raw) = &self.raw {
+            raw.restore();
+        }
+    }
+
+    fn resume(&self) -> Result<()> {
+        if let Some(raw) = &self.raw {
+            raw.again()?;
+        }
+        self.resize();
+        Ok(())
+    }
+
+    /// All processes of the sandbox are gone: what they wrote is in the pipes, and no more comes.
+    fn drain(&mut self, signals: &sys::SignalFd) -> Result<()> {
+        self.channels.retain(|c| !matches!(&c.from, End::Borrowed(_)));
+        loop {
+            // Whatever can be read now is the rest.
+            for channel in &mut self.channels {
+                if channel.wants_read().is_some() {
+                    let mut fds = [PollFd::from_borrowed_fd(
+                        channel.wants_read().unwrap_or(rustix::stdio::stdin()),
+                        PollFlags::IN,
+                    )];
+                    wait(&mut fds, Some(Instant::now()))?;
+                    let readable = !fds[0].revents().is_empty();
+                    if readable {
+                        channel.read();
+                    } else {
+                        channel.from = End::Closed;
+                    }
+                }
+            }
+            self.channels.retain(|c| !c.done());
+            if self.channels.is_empty() {
+                return Ok(());
+            }
+            let mut fds = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
+            let order = self.poll_fds(&mut fds);
+            wait(&mut fds, Some(Instant::now() + DRAIN))?;
+            let ready: Vec<_> = order
+                .into_iter()
+                .zip(&fds[1..])
+                .filter(|(_, fd)| !fd.revents().is_empty())
+                .map(|(which, _)| which)
+                .collect();
+            let interrupted = !fds[0].revents().is_empty()
+                && std::iter::from_fn(|| signals.read()).any(|s| s != libc::SIGCHLD);
+            if ready.is_empty() || interrupted {
+                // The reader is stuck, or the user has had enough.
+                return Ok(());
+            }
+            for (number, writing) in ready {
+                self.step(number, writing);
+            }
+        }
+    }
+}
