@@ -1,0 +1,26 @@
+//! One file per verb.
+
+mod doctor;
+mod import;
+mod load;
+mod output;
+mod progress;
+mod ps;
+mod rm;
+mod run;
+pub(crate) mod worker;
+
+use crate::cli::{Cli, Verb};
+use crate::error::Result;
+
+/// Runs a verb; the value is the exit code.
+pub(crate) fn dispatch(cli: Cli) -> Result<u8> {
+    match cli.verb {
+        Verb::Doctor(args) => doctor::doctor(&args),
+        Verb::Import(args) => import::run(&args),
+        Verb::Load(args) => load::run(&args),
+        Verb::Ps(args) => ps::ps(&args),
+        Verb::Rm(args) => rm::rm(&args),
+        Verb::Run(args) => run::run(&args),
+    }
+}

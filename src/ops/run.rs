@@ -1,0 +1,199 @@
+//! `sbx run`: the stages in order.
+
+use std::path::PathBuf;
+
+use crate::cli::run::RunArgs;
+use crate::config::{ConfigFile, Request, Root};
+use crate::error::{Context, Result};
+use crate::host::HostFacts;
+use crate::host::dirs::Dirs;
+use crate::image::{Image, view};
+use crate::launch::timings::Timings;
+use crate::launch::{spawn, supervise};
+use crate::plan::{self, Backend, Inputs, Plan, RootFiles, RootPlan};
+use crate::profile::Profile;
+use crate::stage::memory::Memory;
+use crate::stage::{Steps, Unwind, devices, files, fuse, mounts, process, root, scratch, stdio};
+use crate::state::Container;
+use crate::sys;
+use crate::userns::{idmap, worker};
+
+pub(crate) fn run(args: &RunArgs) -> Result<u8> {
+    // Before anything is opened, or a descriptor of our own could be taken for one to pass on.
+    stdio::check_preserved(args.preserve_fds.unwrap_or(0))?;
+    let mut timings = Timings::new();
+    let dirs = Dirs::from_env()?;
+    let request = Request::new(args, &ConfigFile::read(&dirs)?)?;
+    let facts = HostFacts::read(&dirs.data)?;
+    let mut profile = Profile::load(request.profile.value.as_deref(), &dirs)?;
+    if let Some(choice) = &request.security.seccomp {
+        profile = profile.with_seccomp(choice)?;
+    }
+    timings.mark("arguments and profile");
+    let image = match &request.root {
+        Root::Image(name) => Some(find_image(name, &dirs)?),
+        _ => None,
+    };
+    let root_files = root_files(&request.root, image.as_ref())?;
+    let plan = plan::make(&Inputs {
+        request: &request,
+        profile: &profile,
+        image: image.as_ref(),
+        root_files: &root_files,
+        facts: &facts,
+        dirs: &dirs,
+        id: new_id()?,
+    })?;
+    timings.mark("plan");
+    if args.explain {
+        super::output::print(&plan::explain(&plan, &request, &profile, args.json))?;
+        return Ok(0);
+    }
+    execute(&plan, &dirs, &facts, timings, args.timings)
+}
+
+fn execute(
+    plan: &Plan,
+    dirs: &Dirs,
+    facts: &HostFacts,
+    mut timings: Timings,
+    show_timings: bool,
+) -> Result<u8> {
+    spawn::block_signals()?;
+    let mut unwind = Unwind::default();
+    let mut steps = Steps::default();
+
+    let (mut scratch, mut server) = (None, None);
+    if scratch::needed(plan) {
+        // Changes are written with the ids of the sandbox's map; a server writes with the store's.
+        let store_map = store_map(facts)?;
+        let made = scratch::make(plan, dirs, &store_map, &mut unwind)?;
+        if let RootPlan::Overlay { lowers, backend: Backend::FuseOverlayfs, .. } = &plan.host.root {
+            server = Some(fuse::start(lowers, &made, &store_map, plan.host.remove)?);
+        }
+        scratch = Some(made);
+    }
+
+    process::begin(&mut steps, plan)?;
+    let early_root = root::before_map(&mut steps, plan)?;
+    let host_entries = root::host_entries(&mut steps, plan)?;
+    let early = mounts::before_map(&mut steps, plan)?;
+    let nodes = devices::before_pivot(&mut steps)?;
+    // All of that went on while newuidmap and newgidmap were running.
+    process::mapped(&mut steps, plan);
+    let mut memory = Memory::new(&mut steps)?;
+    let socket = server.as_ref().and_then(fuse::Server::socket);
+    let new_root =
+        root::before_pivot(&mut steps, plan, early_root, scratch.as_ref(), socket, &mut memory)?;
+    let made = mounts::before_pivot(&mut steps, plan, &mut memory, scratch.as_ref(), early)?;
+    let empty = mounts::empty(&mut steps, &mut memory)?;
+    let supplied = files::before_pivot(&mut steps, plan, &mut memory)?;
+    memory.detach(&mut steps);
+    // From here on nothing of the host can be reached by a path.
+    let pivot = sbx_child::Op::PivotRoot { root: new_root.slot, own: new_root.own };
+    steps.push(pivot, "cannot change to the new root");
+    root::fill_host(&mut steps, plan, new_root, &host_entries)?;
+    let pts = mounts::attach(&mut steps, plan, new_root, &made)?;
+    devices::attach(&mut steps, new_root, &nodes)?;
+    files::attach(&mut steps, plan, new_root, &supplied)?;
+    mounts::restrict(&mut steps, plan, new_root, nodes.null(), empty)?;
+    let mut stdio = stdio::prepare(&mut steps, plan)?;
+    if let (Some(socket), Some(pts)) = (stdio.terminal_socket(), pts) {
+        devices::terminal(&mut steps, new_root, pts, socket, stdio::window_size())?;
+    }
+    process::workdir(&mut steps, plan, new_root)?;
+    root::seal(&mut steps, plan, new_root);
+    process::finish(&mut steps, plan)?;
+
+    if show_timings {
+        timings.cells = sys::shared_cells(steps.ops.len());
+    }
+    let mut record = record(plan);
+    if let (Some(record), Some(scratch)) = (&record, &scratch) {
+        record.write(scratch.dir())?;
+    }
+    let started = spawn::spawn(plan, &steps, &mut stdio, &mut timings);
+    if let Some(server) = &mut server {
+        server.handed_over();
+    }
+    let ended = started.and_then(|mut running| {
+        write_pidfile(plan, running.pid)?;
+        let helper = server.as_mut().map(|s| s as &mut dyn supervise::Helper);
+        supervise::supervise(plan, &mut running, stdio, helper)
+    });
+    // Where the root's server died, that is the cause of whatever the child met.
+    let ended = match (ended, server) {
+        (Err(e), Some(mut server)) => Err(server.cause().unwrap_or(e)),
+        (ended, _) => ended,
+    };
+    if let (Some(record), Some(scratch)) = (&mut record, &scratch) {
+        match &ended {
+            Ok(ended) => {
+                record.exit_code = Some(ended.exit_code());
+                record.write(scratch.dir())?;
+            }
+            // It never ran as asked: there is nothing in it to keep.
+            Err(_) => worker::remove_tree(&store_map(facts)?, scratch.dir())?,
+        }
+    }
+    timings.mark("command");
+    let failures = unwind.release();
+    timings.mark("clean-up");
+    if show_timings {
+        eprint!("{}", timings.render(&steps.about));
+    }
+    let ended = ended?;
+    for failure in failures {
+        eprintln!("sbx: {failure}");
+    }
+    Ok(ended.exit_code())
+}
+
+fn store_map(facts: &HostFacts) -> Result<idmap::IdMap> {
+    idmap::for_store(&facts.caller, &facts.subids)
+}
+
+/// What is written down of a container that is kept.
+fn record(plan: &Plan) -> Option<Container> {
+    let RootPlan::Overlay { image: Some(image), .. } = &plan.host.root else { return None };
+    let args = plan.spec.process().as_ref().and_then(|p| p.args().as_ref());
+    let command = args.map(Vec::as_slice).unwrap_or_default();
+    (!plan.host.remove).then(|| Container::new(&plan.host.id, image, command))
+}
+
+/// What the root says about users.
+fn root_files(root: &Root, image: Option<&Image>) -> Result<RootFiles> {
+    let lowers: &[PathBuf] = match (root, image) {
+        (Root::Host, _) => {
+            let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+            return Ok(RootFiles { passwd: read("/etc/passwd"), group: read("/etc/group") });
+        }
+        (Root::Directory { path, .. }, _) => std::slice::from_ref(path),
+        (Root::Image(_), Some(image)) => &image.layers,
+        (Root::Image(_), None) => &[],
+    };
+    Ok(RootFiles {
+        passwd: view::read(lowers, "etc/passwd")?,
+        group: view::read(lowers, "etc/group")?,
+    })
+}
+
+fn find_image(name: &str, dirs: &Dirs) -> Result<Image> {
+    crate::image::store::Store::open(dirs)?.find(name)
+}
+
+/// 32 random bytes in hexadecimal, as podman and docker name containers.
+fn new_id() -> Result<String> {
+    let mut bytes = [0u8; 32];
+    let flags = rustix::rand::GetRandomFlags::empty();
+    rustix::rand::getrandom(&mut bytes, flags).what(|| "cannot get random bytes")?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+fn write_pidfile(plan: &Plan, pid: u32) -> Result<()> {
+    match &plan.host.pidfile {
+        Some(path) => std::fs::write(path, format!("{pid}\n"))
+            .what(|| format!("cannot write --pidfile {}", path.display())),
+        None => Ok(()),
+    }
+}

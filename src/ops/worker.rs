@@ -1,0 +1,33 @@
+//! The worker: what the binary does when it has executed itself inside a user namespace.
+
+use std::fs::File;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Context as _, Error, Result};
+use crate::image::layer;
+use crate::stage::fuse;
+use crate::userns::worker::{self, Task};
+
+/// The value is the exit code; what went wrong has been reported to the parent.
+pub(crate) fn main() -> u8 {
+    worker::serve(|kind, job| match kind {
+        layer::JOB => unpack(job),
+        fuse::JOB => Ok(Task::Become(fuse::program(parse(job)?))),
+        _ => Err(Error::new("cannot work", format!("the job {kind:?} is not known"))),
+    })
+}
+
+fn parse<T: DeserializeOwned>(job: Value) -> Result<T> {
+    serde_json::from_value(job).map_err(|e| Error::new("cannot read a job", e.to_string()))
+}
+
+fn unpack(job: Value) -> Result<Task> {
+    let input = rustix::stdio::stdin().try_clone_to_owned().what(|| "cannot read a layer")?;
+    let prepared = layer::prepare(parse(job)?, File::from(input))?;
+    Ok(Task::Work(Box::new(move |progress| {
+        let report = prepared.run(progress)?;
+        serde_json::to_value(report).map_err(|e| Error::new("cannot report", e.to_string()))
+    })))
+}
