@@ -1,0 +1,100 @@
+//! Containers that are kept: without `--rm`, listed by `sbx ps`, removed by `sbx rm`.
+
+mod common;
+
+use common::World;
+use nix::sys::signal::Signal;
+
+fn listed(world: &World) -> Vec<serde_json::Value> {
+    let text = world.sbx(["ps", "-a", "--json"]).ok();
+    serde_json::from_str(&text).expect("a JSON array")
+}
+
+fn remove_all(world: &World) {
+    world.sbx(["rm", "--all"]).ok();
+    assert!(listed(world).is_empty());
+}
+
+#[test]
+fn without_rm_a_container_is_kept_with_its_files_and_exit_code() {
+    let world = World::new();
+    let run =
+        ["run", world.image(), "sh", "-c", "echo mine >/etc/mine; chown 5:5 /etc/mine; exit 3"];
+    world.sbx(run).run().expect_code(3);
+    let list = listed(&world);
+    assert_eq!(list.len(), 1);
+    assert_eq!((&list[0]["exitCode"], &list[0]["running"]), (&3.into(), &false.into()));
+    let id = list[0]["id"].as_str().unwrap();
+    let file = world.path("data/sbx/containers").join(id).join("upper/etc/mine");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "mine\n");
+    assert!(world.sbx(["ps", "-a"]).ok().contains("exited (3)"));
+    assert!(!world.sbx(["ps"]).ok().contains(&id[..12]));
+    assert_eq!(world.sbx(["rm", &id[..6]]).ok(), id);
+    assert!(listed(&world).is_empty());
+}
+
+#[test]
+fn a_running_container_is_not_removed() {
+    let world = World::new();
+    let mut running =
+        world.sbx(["run", world.image(), "sh", "-c", "echo up; exec sleep 1000"]).spawn();
+    running.until("up");
+    let id = world.sbx(["ps", "-q"]).ok();
+    let said = world.sbx(["rm", &id]).fails(125);
+    assert!(said.contains("running"), "{said}");
+    running.signal(Signal::SIGTERM);
+    running.wait().expect_code(143);
+    remove_all(&world);
+}
+
+#[test]
+fn a_container_that_died_with_its_monitor_is_not_half_alive() {
+    let world = World::new();
+    let mut running =
+        world.sbx(["run", world.image(), "sh", "-c", "echo up; exec sleep 1000"]).spawn();
+    running.until("up");
+    running.signal(Signal::SIGKILL);
+    running.wait();
+    let list = listed(&world);
+    assert_eq!(
+        (&list[0]["running"], &list[0]["exitCode"]),
+        (&false.into(), &serde_json::Value::Null)
+    );
+    remove_all(&world);
+}
+
+#[test]
+fn a_damaged_state_is_reported_and_the_others_work() {
+    let world = World::new();
+    world.sbx(["run", world.image(), "true"]).ok();
+    world.sbx(["run", world.image(), "true"]).ok();
+    let id = listed(&world)[0]["id"].as_str().unwrap().to_owned();
+    let file = world.path("data/sbx/containers").join(&id).join("state.json");
+    for text in [
+        "{\"version\": 1,",
+        "{\"version\":99,\"id\":\"x\",\"image\":\"x\",\"command\":[],\"created\":1}",
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let list = listed(&world);
+        assert_eq!(list.len(), 2);
+        let damaged = list.iter().find(|c| c["id"] == id.as_str()).unwrap();
+        assert!(damaged["damaged"].as_str().unwrap().contains("state.json"), "{damaged}");
+        assert!(list.iter().any(|c| c["exitCode"] == 0));
+    }
+    remove_all(&world);
+}
+
+#[test]
+fn a_start_that_fails_keeps_nothing() {
+    let world = World::new();
+    world.sbx(["run", world.image(), "no-such-command"]).fails(127);
+    world.sbx(["run", world.image(), "-w", "/proc/self/fd/0"]).run();
+    assert!(listed(&world).is_empty());
+}
+
+#[test]
+fn an_unknown_container_is_named() {
+    let world = World::new();
+    let said = world.sbx(["rm", "abcdef"]).fails(125);
+    assert!(said.contains("abcdef") && said.contains("sbx ps"), "{said}");
+}

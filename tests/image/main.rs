@@ -1,0 +1,8 @@
+//! `sbx import` and `sbx load`, on the built binary.
+
+mod archive;
+mod formats;
+mod hostile;
+mod reference_tools;
+mod store;
+mod unpacking;

@@ -1,0 +1,87 @@
+//! System calls by number, natively and as a 32-bit program makes them, each in a process of its own.
+
+use std::ffi::c_long;
+
+/// What a call returned: a value of 0 or more, or an error number.
+pub(crate) type Outcome = Result<i64, i32>;
+
+/// A native call. Arguments are values, null, or addresses of data that outlives the call.
+pub(crate) fn call(number: i64, args: [u64; 6]) -> Outcome {
+    let [a, b, c, d, e, f] = args;
+    // SAFETY: the callers pass calls that write nothing through their arguments.
+    let ret = unsafe { libc::syscall(number as c_long, a, b, c, d, e, f) };
+    if ret == -1 {
+        Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    } else {
+        Ok(ret)
+    }
+}
+
+/// A call through int 0x80, which takes 32-bit numbers and arguments. A kernel without 32-bit
+/// support answers with SIGSEGV.
+pub(crate) fn call32(number: u32, args: [u32; 5]) -> Outcome {
+    let [a, b, c, d, e] = args;
+    let ret: i32;
+    // SAFETY: the callers pass null for every address. rbx, which the compiler keeps for itself, is
+    // put back; r8 to r11 are not preserved by kernels before 4.17.
+    unsafe {
+        std::arch::asm!(
+            "xchg {first}, rbx",
+            "int 0x80",
+            "xchg {first}, rbx",
+            first = inout(reg) u64::from(a) => _,
+            inlateout("eax") number => ret,
+            in("ecx") b,
+            in("edx") c,
+            in("esi") d,
+            in("edi") e,
+            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
+        );
+    }
+    if ret < 0 { Err(-ret) } else { Ok(i64::from(ret)) }
+}
+
+/// How an attempt ended.
+pub(crate) enum End {
+    Ok,
+    Errno(i32),
+    Signal(i32),
+}
+
+/// Runs an attempt in a child, so that what it changes of a process ends with that.
+pub(crate) fn apart(attempt: impl FnOnce() -> Outcome) -> End {
+    // SAFETY: this process has one thread, so that the child may do whatever this one may.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let code = match attempt() {
+            Ok(_) => 0,
+            // Error numbers end at 133 and fit into an exit code.
+            Err(errno) => errno,
+        };
+        leave(code);
+    }
+    wait(pid)
+}
+
+pub(crate) fn leave(code: i32) -> ! {
+    // SAFETY: _exit takes any code and runs no handler.
+    unsafe { libc::_exit(code) }
+}
+
+fn wait(pid: i32) -> End {
+    let mut status = 0;
+    // A child that is traced stops before it dies; only its end counts.
+    // SAFETY: status is a valid place for an int during the call.
+    while unsafe { libc::waitpid(pid, &raw mut status, 0) } == pid {
+        if libc::WIFEXITED(status) {
+            return match libc::WEXITSTATUS(status) {
+                0 => End::Ok,
+                errno => End::Errno(errno),
+            };
+        }
+        if libc::WIFSIGNALED(status) {
+            return End::Signal(libc::WTERMSIG(status));
+        }
+    }
+    End::Errno(libc::ECHILD)
+}

@@ -1,0 +1,257 @@
+//! `-v`, `--mount`, `--tmpfs`: what is asked for is there, with its options, and nothing else is.
+
+mod common;
+
+use std::path::Path;
+
+use common::{World, tree};
+
+/// `sbx run --rm FLAGS… busybox sh -c SCRIPT` with `{}` in the flags standing for a directory's path.
+fn flags(template: &[&str], path: &Path) -> Vec<String> {
+    template.iter().map(|f| f.replace("{}", path.to_str().unwrap())).collect()
+}
+
+fn strs(flags: &[String]) -> Vec<&str> {
+    flags.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn a_bind_shares_a_directory() {
+    let world = World::new();
+    for template in [
+        &["-v", "{}:/mnt"][..],
+        &["-v", "{}:/mnt:rw"],
+        &["--mount", "type=bind,source={},target=/mnt"],
+        &["--mount", "type=bind,src={},dst=/mnt"],
+        &["--mount", "type=bind,src={},destination=/mnt"],
+    ] {
+        let folder = world.folder();
+        std::fs::write(folder.join("in"), "hello\n").unwrap();
+        let flags = flags(template, &folder);
+        let script = "cat /mnt/in; echo back >/mnt/out";
+        assert_eq!(world.image_sh(&strs(&flags), script).ok(), "hello", "{template:?}");
+        assert_eq!(std::fs::read_to_string(folder.join("out")).unwrap(), "back\n");
+    }
+}
+
+#[test]
+fn a_read_only_bind_cannot_be_written_to() {
+    let world = World::new();
+    let folder = world.folder();
+    std::fs::write(folder.join("in"), "hello\n").unwrap();
+    let before = tree::fingerprint(&folder);
+    for template in [
+        &["-v", "{}:/mnt:ro"][..],
+        &["--mount", "type=bind,src={},dst=/mnt,ro"],
+        &["--mount", "type=bind,src={},dst=/mnt,readonly"],
+        &["--mount", "type=bind,src={},dst=/mnt,ro=true"],
+    ] {
+        let flags = flags(template, &folder);
+        let script = "cat /mnt/in; echo x >/mnt/in; touch /mnt/new; rm -f /mnt/in; \
+                      mount -o remount,bind,rw /mnt; touch /mnt/new; true";
+        assert_eq!(world.image_sh(&strs(&flags), script).ok(), "hello", "{template:?}");
+        tree::assert_same(&folder, &before, &format!("{template:?}"));
+    }
+}
+
+#[test]
+fn a_read_only_bind_covers_the_mounts_below_it() {
+    let world = World::new();
+    // /dev has mounts below it on every Linux; none of them may become writable by being bound.
+    let script = "for m in $(awk '$2 ~ \"^/mnt\" { print $4 }' /proc/mounts); do \
+                  case ,$m, in *,ro,*) ;; *) echo writable ;; esac; done; \
+                  grep -c ' /mnt' /proc/mounts";
+    let printed = world.image_sh(&["-v", "/dev:/mnt:ro"], script).ok();
+    assert!(!printed.contains("writable"), "{printed}");
+    assert!(printed.parse::<u32>().is_ok_and(|n| n >= 1), "{printed}");
+}
+
+#[test]
+fn an_overlay_bind_takes_writes_and_drops_them() {
+    let world = World::new();
+    let folder = world.folder();
+    std::fs::write(folder.join("in"), "hello\n").unwrap();
+    let before = tree::fingerprint(&folder);
+    let flags = flags(&["-v", "{}:/mnt:O"], &folder);
+    let script = "echo changed >/mnt/in; touch /mnt/new; cat /mnt/in; ls /mnt";
+    assert_eq!(world.image_sh(&strs(&flags), script).ok(), "changed\nin\nnew");
+    tree::assert_same(&folder, &before, "");
+}
+
+#[test]
+fn a_single_file_can_be_bound() {
+    let world = World::new();
+    let file = world.file("content\n");
+    let flags = flags(&["-v", "{}:/etc/bound:ro"], &file);
+    assert_eq!(world.image_sh(&strs(&flags), "cat /etc/bound").ok(), "content");
+    let mount = format!("{}:/etc/passwd", file.display());
+    assert_eq!(world.image_sh(&["-v", &mount], "cat /etc/passwd").ok(), "content");
+}
+
+#[test]
+fn options_are_in_force() {
+    let world = World::new();
+    let folder = world.folder();
+    std::fs::write(folder.join("script"), "#!/bin/sh\necho ran\n").unwrap();
+    common::world::chmod(&folder.join("script"), 0o755);
+    let run = |option: &str, script: &str| {
+        let flags = flags(&["-v", &format!("{{}}:/mnt:{option}")], &folder);
+        world.image_sh(&strs(&flags), script).run()
+    };
+    assert_eq!(run("rw", "/mnt/script").expect_code(0).text(), "ran");
+    run("noexec", "/mnt/script").expect_code(126);
+    for option in ["nosuid", "nodev", "noexec"] {
+        let script = "awk '$2 == \"/mnt\" { print $4 }' /proc/mounts";
+        let shown = run(option, script).expect_code(0).text();
+        assert!(shown.split(',').any(|o| o == option), "{option} is not in {shown}");
+    }
+    // A bind never hands in devices or setuid bits, asked for or not.
+    let shown = run("rw", "awk '$2 == \"/mnt\" { print $4 }' /proc/mounts").expect_code(0).text();
+    assert!(shown.contains("nosuid") && shown.contains("nodev"), "{shown}");
+}
+
+#[test]
+fn a_tmpfs_is_empty_limited_and_gone_afterwards() {
+    let world = World::new();
+    for flags in [
+        &["--tmpfs", "/scratch:size=1m,mode=0750"][..],
+        &["--mount", "type=tmpfs,dst=/scratch,tmpfs-size=1m,tmpfs-mode=0750"],
+    ] {
+        let script = "stat -c %a /scratch; ls -A /scratch | wc -l; \
+                      dd if=/dev/zero of=/scratch/x bs=1M count=4 2>/dev/null || echo full";
+        assert_eq!(world.image_sh(flags, script).ok(), "750\n0\nfull", "{flags:?}");
+    }
+}
+
+#[test]
+fn the_shared_memory_has_the_size_asked_for() {
+    let world = World::new();
+    let script = "df -k /dev/shm | awk 'END { print $2 }'";
+    assert_eq!(world.image_sh(&["--shm-size", "3m"], script).ok(), "3072");
+    assert_eq!(world.image_sh(&[], script).ok(), "65536");
+}
+
+#[test]
+fn what_is_wrong_with_a_mount_is_named() {
+    let world = World::new();
+    let folder = world.folder();
+    let here = folder.to_str().unwrap();
+    let before = tree::fingerprint(&folder);
+    for (flags, word) in [
+        (vec!["-v", "/no/such/source:/mnt"], "/no/such/source"),
+        (vec!["--mount", "type=bind,src=/no/such/source,dst=/mnt"], "/no/such/source"),
+        (vec!["-v", "{}:relative/target"], "relative/target"),
+        (vec!["--mount", "type=bind,src={},dst=relative"], "relative"),
+        (vec!["--tmpfs", "relative"], "relative"),
+        (vec!["-v", "{}:/mnt:junk"], "junk"),
+        (vec!["-v", "{}:/mnt:ro,lowerdir=/etc"], "lowerdir"),
+        (vec!["--mount", "type=bind,src={},dst=/mnt,junk=1"], "junk"),
+        (vec!["--mount", "type=nosuchtype,dst=/mnt"], "nosuchtype"),
+        (vec!["--mount", "src={},dst=/mnt,type"], "type"),
+        (vec!["--mount", "type=bind,src={}"], "target"),
+        (vec!["--tmpfs", "/x:size=lots"], "lots"),
+        (vec!["--tmpfs", "/x:lowerdir=/etc"], "lowerdir"),
+        (vec!["-v", "{}"], here),
+        (vec!["-v", "{}:/a:ro:more"], "more"),
+        (vec!["-v", "{}:/mnt:ro,rw"], "rw"),
+        (vec!["-v", "{}:/a/../../mnt"], ".."),
+        (vec!["-v", "{}:/"], "/"),
+        (vec!["--shm-size", "big"], "big"),
+    ] {
+        let filled: Vec<String> = flags.iter().map(|f| f.replace("{}", here)).collect();
+        let said = world.image_sh(&strs(&filled), "true").fails(125);
+        assert!(said.contains(word), "{flags:?}: {said}");
+    }
+    tree::assert_same(&folder, &before, "");
+}
+
+/// Row S4.
+#[test]
+fn nothing_can_be_mounted_over_proc_and_sys() {
+    let world = World::new();
+    let folder = world.folder();
+    for target in
+        ["/proc", "/proc/self/attr", "/proc/sys", "/sys", "/sys/fs/cgroup", "/proc/../proc"]
+    {
+        let mount = format!("{}:{target}", folder.display());
+        let said = world.image_sh(&["-v", &mount], "true").fails(125);
+        assert!(said.contains(target), "{target}: {said}");
+        let said = world.image_sh(&["--tmpfs", target], "true").fails(125);
+        assert!(said.contains(target), "{target}: {said}");
+    }
+}
+
+/// Row S9: the source is looked up once, by the caller's rights.
+#[test]
+fn a_link_as_the_source_is_followed_once() {
+    let world = World::new();
+    let folder = world.folder();
+    std::fs::write(folder.join("in"), "hello\n").unwrap();
+    let link = world.fresh("link");
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let flags = flags(&["-v", "{}:/mnt"], &link);
+    assert_eq!(world.image_sh(&strs(&flags), "cat /mnt/in").ok(), "hello");
+}
+
+/// Row S5: the target is resolved inside the root, wherever its links point.
+#[test]
+fn a_target_behind_a_link_stays_inside() {
+    let world = World::new();
+    let canary = world.folder();
+    std::fs::write(canary.join("x"), "canary\n").unwrap();
+    let before = tree::fingerprint(&canary);
+    let root = world.rootfs();
+    std::os::unix::fs::symlink(&canary, root.join("out")).unwrap();
+    std::os::unix::fs::symlink("../../../../../..", root.join("up")).unwrap();
+    let folder = world.folder();
+    world.sbx(["run", "--rootfs", root.to_str().unwrap(), "--", "true"]).ok();
+    for target in ["/out/sub", "/out", "/up/sub", "/up/etc/sub"] {
+        let mount = format!("{}:{target}", folder.display());
+        let run = ["run", "--rootfs", root.to_str().unwrap(), "-v", &mount, "--", "true"];
+        // Contained or refused: either is right.
+        let finished = world.sbx(run).run();
+        assert!(matches!(finished.code(), Some(0 | 125)), "{target}: {finished:?}");
+        tree::assert_same(&canary, &before, target);
+    }
+}
+
+#[test]
+fn sbx_masks_its_own_directories() {
+    let world = World::new();
+    world.image();
+    let mount = format!("{}:/world", world.root().display());
+    let script = "ls -A /world/data/sbx /world/config/sbx /world/cache/sbx /world/run/sbx \
+                  2>/dev/null | grep -v '^/' | grep -v '^$'; true";
+    for flags in [["-v", &mount], ["-v", &format!("{mount}:ro")], ["-v", &format!("{mount}:O")]] {
+        assert_eq!(world.image_sh(&flags, script).ok(), "", "{flags:?}");
+    }
+    let data = world.path("data/sbx");
+    let inside = world.host(["ls", "-A"]).arg(&data).run();
+    assert!(inside.stdout.is_empty(), "{inside:?}");
+    let mount = format!("{}:/store", data.display());
+    let finished = world.image_sh(&["-v", &mount], "ls -A /store").run();
+    assert!(finished.stdout.is_empty(), "{finished:?}");
+}
+
+/// Without a run-time directory one of them lies inside another; one that does not exist yet is reached
+/// through a link: neither may be written to from inside.
+#[test]
+fn sbx_masks_directories_that_do_not_exist_yet() {
+    let world = World::new();
+    let home = world.path("home");
+    std::fs::create_dir(home.join("real")).unwrap();
+    std::os::unix::fs::symlink("real", home.join("link")).unwrap();
+    let mount = format!("{0}:{0}", home.display());
+    let script = format!(
+        "touch {0}/real/sbx/config.toml 2>/dev/null && echo written; ls -A {0}/data/sbx; echo end",
+        home.display()
+    );
+    let run = ["run", "--host", "-v", &mount, "--", "sh", "-c", &script];
+    let printed = world
+        .sbx(run)
+        .env("XDG_CONFIG_HOME", home.join("link"))
+        .env("XDG_DATA_HOME", home.join("data"))
+        .without_env("XDG_RUNTIME_DIR")
+        .ok();
+    assert_eq!(printed, "end");
+}
