@@ -1,0 +1,93 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_sbx_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_sbx_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_sbx_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_sbx_using_subcommand
+    set -l cmd (__fish_sbx_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c sbx -n "__fish_sbx_needs_command" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "doctor" -d 'Try what a sandbox needs on this host, and say how to get what is missing'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "import" -d 'Make an image from the tar of a root file system'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "load" -d 'Load images from an archive or an OCI layout'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "ps" -d 'List containers that were kept: those run without --rm'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "rm" -d 'Remove containers, with everything that was changed in them'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "run" -d 'Run a command in a new sandbox'
+complete -c sbx -n "__fish_sbx_using_subcommand doctor" -l json -d 'As JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand import" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand load" -s i -l input -d 'An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image of several; standard input without it' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand load" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s a -l all -d 'Those that have ended, too'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s q -l quiet -d 'Ids only'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -l json -d 'As JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s a -l all -d 'All that have ended'
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l rootfs -d 'Use this directory as the root; with :O changes go to a throw-away overlay' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l storage -d 'What stacks an image\'s layers [default: native where the kernel can]' -r -f -a "native\t'The kernel\'s overlay file system'
+fuse-overlayfs\t'The fuse-overlayfs program'"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -d 'Where changes to a stacked root go while it runs [default: disk]' -r -f -a "disk\t'A directory of the container'
+tmpfs\t'Memory, which is gone with the sandbox'"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable; NAME alone takes the caller\'s value' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l env-file -d 'Read environment variables from a file, one NAME=VALUE a line' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s w -l workdir -d 'Working directory of the command' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'Run as this user: NAME|UID[:GROUP|GID], from the root\'s own passwd and group' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l group-add -d 'Add a supplementary group; keep-groups keeps the caller\'s' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l entrypoint -d 'Replace the image\'s entry point' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l init -d 'Run a small init as PID 1 that forwards signals and reaps children [default: with --host]' -r -f -a "true\t''
+false\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l ulimit -d 'A resource limit: NAME=SOFT[:HARD], -1 for unlimited' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l umask -d 'File mode creation mask' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the command after this long: 90, 90s, 5m, 1h' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-signal -d 'The signal that --timeout sends first' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-timeout -d 'How long after the stop signal the command is killed' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l preserve-fds -d 'Pass this many descriptors beyond standard error' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l pidfile -d 'Write the command\'s process id, as the host sees it, to a file' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s v -l volume -d 'Mount a directory or file: SOURCE:TARGET[:OPTIONS]' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l mount -d 'Mount in long form: type=bind|tmpfs,source=...,target=...[,OPTION]...' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs -d 'Mount a tmpfs: TARGET[:OPTIONS]' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Bind a device of the host: PATH[:TARGET[:PERMISSIONS]]' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l userns -d 'User namespace: host-root, keep-id[:uid=N,gid=N], nomap or host' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l uidmap -d 'Map user ids: INSIDE:OUTSIDE[:LENGTH], OUTSIDE counted as podman does' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l gidmap -d 'Map group ids' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -d 'Network: none or host' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l add-host -d 'Add a line to /etc/hosts: NAME:ADDRESS' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -d 'Profile: a built-in name, a name of yours, or a file' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges[=false], mask=PATH:..., unmask=ALL|PATH:...' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-add -d 'Add a capability, or ALL' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-drop -d 'Drop a capability, or ALL' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l sysctl -d 'Set a kernel parameter of the sandbox\'s own namespaces' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l host -d 'Use the host\'s root, read-only, with a private /tmp and without /home, /root and /run'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l read-only -d 'Mount the root read-only; /run, /tmp and /var/tmp become private tmpfs'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s i -l interactive -d 'Keep standard input open'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s t -l tty -d 'Give the command a terminal of its own'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l rm -d 'Remove the container when it ends'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l env-host -d 'Pass the caller\'s whole environment'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l project -d 'Mount the current directory at its own path, writable, and start there'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-hosts -d 'Leave the root\'s own /etc/hosts'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l explain -d 'Print the resolved plan with the source of each value, and do not run'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l json -d 'With --explain: as JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l timings -d 'Print where the milliseconds of the start went'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
