@@ -20,6 +20,7 @@ mod profile {
     pub(crate) mod ranges;
     pub(crate) mod rlimit;
     pub(crate) mod schema;
+    pub(crate) mod search;
     pub(crate) mod suggest;
     pub(crate) mod syscalls;
 }

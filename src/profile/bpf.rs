@@ -125,7 +125,13 @@ impl Case {
         };
         let value = condition.values[0];
         match condition.op {
-            Op::Eq | Op::Ne if Half::High.of(condition.mask) == 0 => {
+            Op::Eq | Op::Ne
+                if condition.values.iter().all(|v| Half::High.of(*v) == Half::High.of(value)) =>
+            {
+                if Half::High.of(condition.mask) != 0 {
+                    self.load(condition, Half::High);
+                    self.jump(JUMP_EQ, Half::High.of(value), To::Next, unequal);
+                }
                 self.load(condition, Half::Low);
                 let (last, rest) = condition.values.split_last().unwrap_or((&value, &[]));
                 for v in rest {

@@ -14,10 +14,10 @@ use crate::host::dirs::{self, Dirs};
 
 use super::bpf::{Insn, MAX_INSTRUCTIONS};
 use super::capability::CapSet;
-use super::compile::{Compiled, library_version};
+use super::compile::{Compiled, REVISION, library_version};
 
 /// The layout below: magic, digest of all that follows it and of the key, keyctl flag, program.
-const MAGIC: &[u8; 8] = b"sbxbpf2\n";
+const MAGIC: &[u8; 8] = b"sbxbpf1\n";
 const HEADER: usize = MAGIC.len() + 32 + 1;
 
 pub(super) struct Entry {
@@ -28,7 +28,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(dirs: &Dirs, source: &[u8], caps: CapSet) -> Self {
-        let key = key(source, caps, env!("CARGO_PKG_VERSION"), &library_version());
+        let key = key(source, caps, &compiler(), &library_version());
         let dir = dirs.cache.join("seccomp");
         let trusted =
             dirs::make_private(&dirs.cache).and_then(|()| dirs::make_private(&dir)).is_ok();
@@ -99,6 +99,10 @@ impl Entry {
             .finalize()
             .into()
     }
+}
+
+fn compiler() -> String {
+    format!("{} {REVISION}", env!("CARGO_PKG_VERSION"))
 }
 
 /// All that the result depends on.

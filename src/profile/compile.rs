@@ -1,13 +1,15 @@
 //! A policy → the BPF program that the kernel runs.
 //!
-//! libseccomp knows the numbers of every architecture and lays out the search for a number as a
-//! binary tree. It cannot say "permit ioctl except for these requests, whatever the upper half of the
+//! libseccomp knows the numbers of every architecture. It cannot say "permit ioctl except for these requests, whatever the upper half of the
 //! argument is": one rule compares an argument once, and a rule without conditions swallows those
 //! with. So calls with conditions are given to it as a numbered marker, SECCOMP_RET_TRACE, which no
-//! profile can ask for, and each marker is then replaced by a jump to code of ours that looks at the
-//! arguments. A call without conditions pays nothing for that, and stays constant for the kernel's
-//! own cache of permitted calls (Linux 5.11).
+//! profile can ask for, and each marker then stands for code of ours that looks at the arguments.
+//!
+//! Its program compares with every number that has a rule. What it decides for each number is read off
+//! (`ranges`) and written down as a search for ranges (`search`), a fifth of the size. A call without
+//! conditions stays constant for the kernel's own cache of permitted calls (Linux 5.11).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read as _;
 
@@ -17,7 +19,8 @@ use libseccomp::{ScmpAction, ScmpArch, ScmpFilterContext, ScmpSyscall, ScmpVersi
 use super::bpf::{self, Insn};
 use super::capability::CapSet;
 use super::policy::{Action, Arch, Contradiction, Policy, Verdict};
-use super::ranges;
+use super::ranges::{self, NotASearch};
+use super::search;
 
 /// A program and what the caller must know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub(crate) enum Failure {
     NoArchitecture(&'static str),
     TooLong,
     Library(SeccompError),
+    /// libseccomp's program is not what it was asked for.
+    NotASearch,
     Io(std::io::Error),
 }
 
@@ -53,6 +58,9 @@ impl fmt::Display for Failure {
                 bpf::MAX_INSTRUCTIONS
             ),
             Failure::Library(e) => write!(f, "libseccomp: {e}"),
+            Failure::NotASearch => {
+                write!(f, "this version of libseccomp writes filters that sbx cannot read")
+            }
             Failure::Io(e) => write!(f, "cannot read the filter back: {e}"),
         }
     }
@@ -63,6 +71,15 @@ impl From<SeccompError> for Failure {
         Failure::Library(e)
     }
 }
+
+impl From<NotASearch> for Failure {
+    fn from(_: NotASearch) -> Self {
+        Failure::NotASearch
+    }
+}
+
+/// Raised with every change to the programs that this compiler makes of a policy.
+pub(crate) const REVISION: u32 = 2;
 
 /// The library's version, which is part of what a compiled filter depends on.
 pub(crate) fn library_version() -> String {
@@ -80,12 +97,38 @@ const MARKER: u32 = 0x7ff0_0000;
 const MARKER_MASK: u32 = 0xffff_0000;
 
 pub(crate) fn compile(policy: &Policy, caps: CapSet) -> Result<Compiled, Failure> {
-    let mut verdicts = policy.verdicts(caps).map_err(Failure::Contradiction)?;
+    let verdicts = policy.verdicts(caps).map_err(Failure::Contradiction)?;
     let allows_keyctl =
         verdicts.get("keyctl").map_or(policy.default == Action::Allow, Verdict::may_allow);
     if policy.is_unconfined() {
         return Ok(Compiled { program: Vec::new(), allows_keyctl: true });
     }
+    let Marked { program, blocks } = marked(policy, verdicts)?;
+    let program = blocks.inline(program);
+    let architectures = audited(policy)
+        .into_iter()
+        .map(|arch| Ok((arch, ranges::ranges(&program, arch)?)))
+        .collect::<Result<Vec<_>, NotASearch>>()?;
+    let foreign = ranges::decide(&program, 0, 0)?;
+    let code = search::program(&architectures, foreign, |value| blocks.code(value))
+        .map_err(|_| Failure::TooLong)?;
+    if code.len() > bpf::MAX_INSTRUCTIONS {
+        return Err(Failure::TooLong);
+    }
+    let program = code.into_iter().flat_map(Insn::to_bytes).collect();
+    Ok(Compiled { program, allows_keyctl })
+}
+
+/// What libseccomp makes of a policy: every number's action, or the marker of a block.
+pub(crate) struct Marked {
+    pub(crate) program: Vec<Insn>,
+    pub(crate) blocks: Blocks,
+}
+
+pub(crate) fn marked(
+    policy: &Policy,
+    mut verdicts: BTreeMap<&str, Verdict>,
+) -> Result<Marked, Failure> {
     for name in MULTIPLEXERS {
         let default = Verdict { cases: Vec::new(), otherwise: policy.default };
         verdicts.entry(name).or_insert(default);
@@ -114,14 +157,7 @@ pub(crate) fn compile(policy: &Policy, caps: CapSet) -> Result<Compiled, Failure
         let action = blocks.fresh(bpf::block(verdict).map_err(|_| Failure::TooLong)?)?;
         filter.add_rule(action, ScmpSyscall::from_name(name)?)?;
     }
-    let searched = instructions(&export(&filter)?);
-    let mut audited: Vec<u32> = listed(policy).map(audit_architecture).collect();
-    audited.sort_unstable_by_key(|arch| std::cmp::Reverse(*arch));
-    audited.dedup();
-    // Anything else than a search for numbers is left as libseccomp wrote it.
-    let program = ranges::by_ranges(&searched, &audited).unwrap_or(searched);
-    let program = blocks.patch(program)?;
-    Ok(Compiled { program, allows_keyctl })
+    Ok(Marked { program: instructions(&export(&filter)?), blocks })
 }
 
 const ENOSYS: i32 = 38;
@@ -150,14 +186,20 @@ fn listed(policy: &Policy) -> impl Iterator<Item = Arch> {
     policy.architectures.iter().copied().filter(|a| a.machine() == std::env::consts::ARCH)
 }
 
-/// AUDIT_ARCH_* of `include/uapi/linux/audit.h`. x32 is x86_64 with a bit in the number.
-fn audit_architecture(arch: Arch) -> u32 {
-    match arch {
-        Arch::X86_64 | Arch::X32 => 0xc000_003e,
-        Arch::X86 => 0x4000_0003,
-        Arch::Aarch64 => 0xc000_00b7,
-        Arch::Arm => 0x4000_0028,
-    }
+/// AUDIT_ARCH_* of `include/uapi/linux/audit.h`, the 64-bit one first: nearly all calls come by it.
+fn audited(policy: &Policy) -> Vec<u32> {
+    let mut out: Vec<u32> = listed(policy)
+        .map(|arch| match arch {
+            // x32 is x86_64 with a bit in the number.
+            Arch::X86_64 | Arch::X32 => 0xc000_003e,
+            Arch::X86 => 0x4000_0003,
+            Arch::Aarch64 => 0xc000_00b7,
+            Arch::Arm => 0x4000_0028,
+        })
+        .collect();
+    out.sort_unstable_by_key(|arch| std::cmp::Reverse(*arch));
+    out.dedup();
+    out
 }
 
 fn instructions(program: &[u8]) -> Vec<Insn> {
@@ -169,7 +211,7 @@ fn instructions(program: &[u8]) -> Vec<Insn> {
 
 /// The pieces of code that stand behind the markers.
 #[derive(Default)]
-struct Blocks(Vec<Vec<Insn>>);
+pub(crate) struct Blocks(Vec<Vec<Insn>>);
 
 impl Blocks {
     fn verdict(&mut self, verdict: &Verdict) -> Result<ScmpAction, Failure> {
@@ -204,31 +246,22 @@ impl Blocks {
         trace(self.0.len() - 1)
     }
 
-    /// Replaces each return of a marker: a block of one instruction goes in its place, a longer one
-    /// behind the program. Jumps go forward only, and stay right because nothing moves.
-    fn patch(&self, mut code: Vec<Insn>) -> Result<Vec<u8>, Failure> {
-        let mut starts = vec![None; self.0.len()];
-        for pc in 0..code.len() {
-            if code[pc].code != bpf::RETURN || code[pc].k & MARKER_MASK != MARKER {
-                continue;
-            }
-            let n = (code[pc].k & !MARKER_MASK) as usize;
-            let block = &self.0[n];
-            if let [only] = block.as_slice() {
-                code[pc] = *only;
-                continue;
-            }
-            let start = *starts[n].get_or_insert(code.len());
-            if start == code.len() {
-                code.extend(block);
-            }
-            let k = u32::try_from(start - pc - 1).map_err(|_| Failure::TooLong)?;
-            code[pc] = Insn { code: bpf::JUMP, jt: 0, jf: 0, k };
+    /// The code behind a return value of libseccomp's program.
+    pub(crate) fn code(&self, value: u32) -> Vec<Insn> {
+        match value & MARKER_MASK {
+            MARKER => self.0[(value & !MARKER_MASK) as usize].clone(),
+            _ => vec![Insn { code: bpf::RETURN, jt: 0, jf: 0, k: value }],
         }
-        if code.len() > bpf::MAX_INSTRUCTIONS {
-            return Err(Failure::TooLong);
+    }
+
+    /// The program with each marker of a lone return replaced by that, so that it equals others.
+    fn inline(&self, mut program: Vec<Insn>) -> Vec<Insn> {
+        for insn in program.iter_mut().filter(|i| i.code == bpf::RETURN) {
+            if let [only] = self.code(insn.k)[..] {
+                *insn = only;
+            }
         }
-        Ok(code.into_iter().flat_map(Insn::to_bytes).collect())
+        program
     }
 }
 

@@ -1,8 +1,8 @@
 //! Profiles: what a sandbox may do, as one TOML file says it. `docs/profiles.md` explains the keys.
 //!
 //! build.rs includes the modules from text to BPF, so these reach each other by `super` and nothing
-//! else of the crate: bpf, capability, compile, errno, parse, policy, ranges, rlimit, schema, suggest,
-//! syscalls.
+//! else of the crate: bpf, capability, compile, errno, parse, policy, ranges, rlimit, schema, search,
+//! suggest, syscalls.
 
 mod bpf;
 mod builtin;
@@ -16,6 +16,7 @@ mod policy;
 mod ranges;
 pub(crate) mod rlimit;
 mod schema;
+mod search;
 mod suggest;
 mod syscalls;
 #[cfg(test)]

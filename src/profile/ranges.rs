@@ -1,45 +1,32 @@
-//! A search for single call numbers → a search for ranges of them.
+//! What a search for call numbers decides, as ranges of numbers that are decided alike.
 //!
-//! libseccomp compares a number with each call that has a rule. Most neighbours are decided alike, so
-//! that comparing with the bounds of the ranges is enough: a quarter of the instructions, which the
-//! kernel has to check, translate and emulate for every call number at each start.
+//! libseccomp compares with each number that has a rule. Neighbours are mostly decided alike, so that
+//! a search needs to know the ranges' bounds only.
 
 use super::bpf::{self, Insn};
 
 /// `struct seccomp_data`: where the number and the architecture are.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
+pub(crate) const NUMBER: u32 = 0;
+pub(crate) const ARCHITECTURE: u32 = 4;
 
-/// The program that decides as `program` does for each of the architectures, and as that does for a
-/// foreign one otherwise. `None` where it looks at something else than architecture and number.
-pub(crate) fn by_ranges(program: &[Insn], architectures: &[u32]) -> Option<Vec<Insn>> {
-    let foreign = decide(program, 0, 0)?;
-    let mut trees = Vec::new();
-    for arch in architectures {
-        let mut tree = vec![plain(bpf::LOAD, NUMBER)];
-        tree.extend(search(&ranges(program, *arch)?)?);
-        trees.push(tree);
-    }
-    let mut out = vec![plain(bpf::LOAD, ARCHITECTURE)];
-    // Behind the head of two instructions an architecture, and the return for a foreign one.
-    let mut start = 1 + 2 * architectures.len() + 1;
-    for (arch, tree) in architectures.iter().zip(&trees) {
-        out.push(Insn { code: bpf::JUMP_EQ, jt: 0, jf: 1, k: *arch });
-        out.push(plain(bpf::JUMP, u32::try_from(start - out.len() - 1).ok()?));
-        start += tree.len();
-    }
-    out.push(plain(bpf::RETURN, foreign));
-    out.extend(trees.into_iter().flatten());
-    Some(out)
+/// Numbers for which the program returns the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) first: u32,
+    /// The last number itself.
+    pub(crate) last: u32,
+    /// What is returned.
+    pub(crate) value: u32,
 }
 
-fn plain(code: u16, k: u32) -> Insn {
-    Insn { code, jt: 0, jf: 0, k }
-}
+/// The program looks at more than architecture and number, or uses instructions that no search needs.
+#[derive(Debug)]
+pub(crate) struct NotASearch;
 
-/// The first number of each range, and what is returned for the range. A decision changes only at a
-/// constant that the program compares with, or behind one.
-fn ranges(program: &[Insn], arch: u32) -> Option<Vec<(u32, u32)>> {
+/// All numbers, in order; neighbouring ranges differ in value.
+pub(crate) fn ranges(program: &[Insn], arch: u32) -> Result<Vec<Range>, NotASearch> {
+    // `decide` knows no arithmetic: what it returns changes only at a constant of a comparison, or
+    // behind one.
     let compared = program
         .iter()
         .filter(|i| matches!(i.code, bpf::JUMP_EQ | bpf::JUMP_GT | bpf::JUMP_GE))
@@ -48,62 +35,65 @@ fn ranges(program: &[Insn], arch: u32) -> Option<Vec<(u32, u32)>> {
         compared.flat_map(|k| [Some(k), k.checked_add(1)]).flatten().chain([0]).collect();
     bounds.sort_unstable();
     bounds.dedup();
-    let mut out: Vec<(u32, u32)> = Vec::new();
-    for start in bounds {
-        let value = decide(program, arch, start)?;
-        if out.last().is_none_or(|(_, last)| *last != value) {
-            out.push((start, value));
+    let mut out: Vec<Range> = Vec::new();
+    for first in bounds {
+        let value = decide(program, arch, first)?;
+        match out.last_mut() {
+            Some(before) if before.value == value => continue,
+            Some(before) => before.last = first - 1,
+            None => {}
         }
+        out.push(Range { first, last: u32::MAX, value });
     }
-    Some(out)
+    Ok(out)
 }
 
-/// What the program returns, by running it.
-fn decide(program: &[Insn], arch: u32, number: u32) -> Option<u32> {
+/// What the program returns for a number, by running it.
+pub(crate) fn decide(program: &[Insn], arch: u32, number: u32) -> Result<u32, NotASearch> {
     let (mut pc, mut a) = (0, 0);
     loop {
-        let insn = program.get(pc)?;
+        let insn = program.get(pc).ok_or(NotASearch)?;
         pc += 1;
-        let holds = match insn.code {
-            bpf::RETURN => return Some(insn.k),
-            bpf::LOAD => {
-                a = match insn.k {
-                    NUMBER => number,
-                    ARCHITECTURE => arch,
-                    _ => return None,
-                };
-                continue;
-            }
-            bpf::JUMP => {
-                pc += insn.k as usize;
-                continue;
-            }
-            bpf::JUMP_EQ => a == insn.k,
-            bpf::JUMP_GT => a > insn.k,
-            bpf::JUMP_GE => a >= insn.k,
-            _ => return None,
-        };
-        pc += usize::from(if holds { insn.jt } else { insn.jf });
+        let branch = |taken: bool| usize::from(if taken { insn.jt } else { insn.jf });
+        match (insn.code, insn.k) {
+            (bpf::LOAD, NUMBER) => a = number,
+            (bpf::LOAD, ARCHITECTURE) => a = arch,
+            (bpf::JUMP, k) => pc += k as usize,
+            (bpf::JUMP_EQ, k) => pc += branch(a == k),
+            (bpf::JUMP_GT, k) => pc += branch(a > k),
+            (bpf::JUMP_GE, k) => pc += branch(a >= k),
+            (bpf::RETURN, k) => return Ok(k),
+            _ => return Err(NotASearch),
+        }
     }
 }
 
-/// A balanced search: lower half first, then upper half.
-fn search(ranges: &[(u32, u32)]) -> Option<Vec<Insn>> {
-    if let [(_, value)] = ranges {
-        return Some(vec![plain(bpf::RETURN, *value)]);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insn(code: u16, jt: u8, jf: u8, k: u32) -> Insn {
+        Insn { code, jt, jf, k }
     }
-    let (low, high) = ranges.split_at(ranges.len() / 2);
-    let k = high.first()?.0;
-    let (low, high) = (search(low)?, search(high)?);
-    let mut out = match u8::try_from(low.len()) {
-        Ok(jt) => vec![Insn { code: bpf::JUMP_GE, jt, jf: 0, k }],
-        // Conditional jumps reach 255 instructions.
-        Err(_) => vec![
-            Insn { code: bpf::JUMP_GE, jt: 0, jf: 1, k },
-            plain(bpf::JUMP, u32::try_from(low.len()).ok()?),
-        ],
-    };
-    out.extend(low);
-    out.extend(high);
-    Some(out)
+
+    #[test]
+    fn every_number_is_in_one_range_and_neighbours_differ() {
+        let program = [
+            insn(bpf::LOAD, 0, 0, NUMBER),
+            insn(bpf::JUMP_EQ, 3, 0, 7),
+            insn(bpf::JUMP_GT, 2, 0, 9),
+            insn(bpf::JUMP_EQ, 0, 0, 3),
+            insn(bpf::RETURN, 0, 0, 1),
+            insn(bpf::RETURN, 0, 0, 2),
+        ];
+        let range = |first, last, value| Range { first, last, value };
+        let expected = [range(0, 6, 1), range(7, 7, 2), range(8, 9, 1), range(10, u32::MAX, 2)];
+        assert_eq!(ranges(&program, 0).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_program_that_looks_at_an_argument_is_refused() {
+        let program = [insn(bpf::LOAD, 0, 0, 16), insn(bpf::RETURN, 0, 0, 1)];
+        assert!(ranges(&program, 0).is_err());
+    }
 }

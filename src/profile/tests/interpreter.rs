@@ -18,16 +18,16 @@ pub(super) struct Data {
 
 impl Data {
     fn word(&self, offset: u32) -> u32 {
-        let bytes: Vec<u8> = [
-            self.nr.to_ne_bytes().to_vec(),
-            self.arch.to_ne_bytes().to_vec(),
-            vec![0; 8],
-            self.args.iter().flat_map(|a| a.to_ne_bytes()).collect(),
-        ]
-        .concat();
         assert!(offset.is_multiple_of(4) && offset < 64, "the kernel refuses a load at {offset}");
-        let at = offset as usize;
-        u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap())
+        match offset {
+            0 => self.nr.cast_unsigned(),
+            4 => self.arch,
+            8 | 12 => 0,
+            _ => {
+                let (arg, at) = (self.args[offset as usize / 8 - 2], offset as usize % 8);
+                u32::from_ne_bytes(arg.to_ne_bytes()[at..at + 4].try_into().unwrap())
+            }
+        }
     }
 }
 
