@@ -192,9 +192,14 @@ fn a_hostile_passwd_file_is_an_error() {
     std::fs::remove_file(outside.join("etc/passwd")).unwrap();
     let target = world.file("ana:x:0:0::/:/bin/sh\n");
     std::os::unix::fs::symlink(&target, outside.join("etc/passwd")).unwrap();
-    for root in [fifo, huge, outside] {
+    // The reason counts: what is left unread also ends in an error, of a user who is not there.
+    let not_there = "no such user";
+    for (root, why) in
+        [(fifo, "not a regular file"), (huge, "larger than 1048576 bytes"), (outside, not_there)]
+    {
         let root = root.to_str().unwrap();
-        world.sbx(["run", "--rootfs", root, "--user", "ana", "--", "id"]).fails(125);
+        let said = world.sbx(["run", "--rootfs", root, "--user", "ana", "--", "id"]).fails(125);
+        assert!(said.contains(why), "{said}");
     }
 }
 
