@@ -37,7 +37,9 @@ run)
     need_packages uidmap util-linux busybox-static fuse-overlayfs
     ;;
 test)
-    need_packages uidmap util-linux busybox-static fuse-overlayfs procps git
+    # skopeo and umoci to compare with, and the filter that podman ships.
+    need_packages uidmap util-linux busybox-static fuse-overlayfs procps git skopeo umoci \
+        golang-github-containers-common
     ;;
 lint)
     need_packages shellcheck git

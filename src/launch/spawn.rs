@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use oci_spec::runtime::Spec;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use sbx_child::{Failure, Program};
 
@@ -24,6 +24,8 @@ pub(crate) struct Running {
     pub(crate) pid: u32,
     pub(crate) process: sys::Cloned,
     pub(crate) waited: bool,
+    /// Signals that came before there was a command to deliver them to.
+    pub(crate) early: Vec<i32>,
 }
 
 impl Drop for Running {
@@ -68,7 +70,7 @@ pub(crate) fn spawn(
         sbx_child::run(&program)
     })
     .map_err(prereq::namespaces)?;
-    let running = Running { pid: process.pid, process, waited: false };
+    let mut running = Running { pid: process.pid, process, waited: false, early: Vec::new() };
     drop((report_write, sync_read));
     stdio.child_ends.clear();
     timings.mark("clone");
@@ -81,7 +83,7 @@ pub(crate) fn spawn(
 
     let mut bytes = Vec::new();
     let mut report = std::fs::File::from(report_read);
-    wait_readable(&report, plan)?;
+    running.early = wait_readable(&report, plan)?;
     report.read_to_end(&mut bytes).what(|| "cannot read the child's report")?;
     timings.mark("child until exec");
     match <[u8; Failure::LEN]>::try_from(&bytes[..]) {
@@ -91,31 +93,42 @@ pub(crate) fn spawn(
     }
 }
 
-/// The set-up takes milliseconds; where it hangs on a file system that does not answer, a signal
-/// still ends it.
-fn wait_readable(report: &std::fs::File, plan: &Plan) -> Result<()> {
+/// How long a set-up may go on once a signal came to end it.
+const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Waits for the end of the set-up. Signals that come meanwhile are for the command: it may have
+/// started a moment ago. Where the set-up hangs on a file system that does not answer, one that would
+/// end the command ends the wait.
+fn wait_readable(report: &std::fs::File, plan: &Plan) -> Result<Vec<i32>> {
     let signals = sys::SignalFd::new().what(|| "cannot make a signalfd")?;
-    let mut fds = [
-        PollFd::from_borrowed_fd(report.as_fd(), PollFlags::IN),
-        PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
-    ];
+    let mut early = Vec::new();
+    let mut patience = None;
     loop {
-        match poll(&mut fds, None) {
+        let mut fds = [
+            PollFd::from_borrowed_fd(report.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
+        ];
+        match poll(&mut fds, patience.as_ref()) {
+            Ok(0) => {
+                return Err(Error::new(
+                    format!("cannot start {}", &plan.host.id[..12]),
+                    format!("a signal ({early:?}) came, and the set-up does not end"),
+                ));
+            }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e).what(|| "cannot wait for the child"),
         }
-        if !fds[0].revents().is_empty() {
-            return Ok(());
-        }
-        if !fds[1].revents().is_empty() {
+        let (reported, signalled) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+        if signalled {
             while let Some(signal) = signals.read() {
+                early.push(signal);
                 if matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
-                    return Err(Error::new(
-                        format!("cannot start {}", &plan.host.id[..12]),
-                        format!("signal {signal} came during the set-up"),
-                    ));
+                    patience = Some(PATIENCE);
                 }
             }
+        }
+        if reported {
+            return Ok(early);
         }
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn supervise(
     // A signal that this process had to turn into SIGKILL, since PID 1 would not have felt it.
     let mut felt_as = None;
 
+    let mut early = std::mem::take(&mut running.early).into_iter();
     loop {
         let ready = {
             let mut fds = vec![
@@ -49,7 +50,9 @@ pub(crate) fn supervise(
             }
             let fixed = fds.len();
             let order = console.poll_fds(&mut fds);
-            wait(&mut fds, stop.next())?;
+            // Early signals do not wait for another event.
+            let until = if early.len() > 0 { Some(Instant::now()) } else { stop.next() };
+            wait(&mut fds, until)?;
             let hit = |n: usize| fds.get(n).is_some_and(|f| !f.revents().is_empty());
             Ready {
                 signal: hit(0),
@@ -68,8 +71,8 @@ pub(crate) fn supervise(
                 pause(running, &console)?;
             }
         }
-        if ready.signal {
-            while let Some(signal) = signals.read() {
+        if ready.signal || early.len() > 0 {
+            while let Some(signal) = early.next().or_else(|| signals.read()) {
                 match signal {
                     libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTIN | libc::SIGTTOU => {}
                     libc::SIGWINCH => console.resize(),
