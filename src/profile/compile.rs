@@ -1,9 +1,10 @@
 //! A policy → the BPF program that the kernel runs.
 //!
-//! libseccomp knows the numbers of every architecture. It cannot say "permit ioctl except for these requests, whatever the upper half of the
-//! argument is": one rule compares an argument once, and a rule without conditions swallows those
-//! with. So calls with conditions are given to it as a numbered marker, SECCOMP_RET_TRACE, which no
-//! profile can ask for, and each marker then stands for code of ours that looks at the arguments.
+//! libseccomp knows the numbers of every architecture. It cannot say "permit ioctl except for these
+//! requests, whatever the upper half of the argument is": one rule compares an argument once, and a
+//! rule without conditions swallows those with. So calls with conditions are given to it as a numbered
+//! marker, SECCOMP_RET_TRACE, which no profile can ask for, and each marker then stands for code of
+//! ours that looks at the arguments.
 //!
 //! Its program compares with every number that has a rule. What it decides for each number is read off
 //! (`ranges`) and written down as a search for ranges (`search`), a fifth of the size. A call without
@@ -97,15 +98,24 @@ const MARKER: u32 = 0x7ff0_0000;
 const MARKER_MASK: u32 = 0xffff_0000;
 
 pub(crate) fn compile(policy: &Policy, caps: CapSet) -> Result<Compiled, Failure> {
+    compile_for(policy, caps, std::env::consts::ARCH)
+}
+
+/// For the machine of this name, which need not be the one that compiles.
+pub(crate) fn compile_for(
+    policy: &Policy,
+    caps: CapSet,
+    machine: &'static str,
+) -> Result<Compiled, Failure> {
     let verdicts = policy.verdicts(caps).map_err(Failure::Contradiction)?;
     let allows_keyctl =
         verdicts.get("keyctl").map_or(policy.default == Action::Allow, Verdict::may_allow);
     if policy.is_unconfined() {
         return Ok(Compiled { program: Vec::new(), allows_keyctl: true });
     }
-    let Marked { program, blocks } = marked(policy, verdicts)?;
+    let Marked { program, blocks } = marked(policy, verdicts, machine)?;
     let program = blocks.inline(program);
-    let architectures = audited(policy)
+    let architectures = audited(policy, machine)
         .into_iter()
         .map(|arch| Ok((arch, ranges::ranges(&program, arch)?)))
         .collect::<Result<Vec<_>, NotASearch>>()?;
@@ -128,6 +138,7 @@ pub(crate) struct Marked {
 pub(crate) fn marked(
     policy: &Policy,
     mut verdicts: BTreeMap<&str, Verdict>,
+    machine: &'static str,
 ) -> Result<Marked, Failure> {
     for name in MULTIPLEXERS {
         let default = Verdict { cases: Vec::new(), otherwise: policy.default };
@@ -141,7 +152,7 @@ pub(crate) fn marked(
     // Architectures that are not listed fail like those that a kernel was built without, and never
     // fall to a permissive default.
     filter.set_act_badarch(ScmpAction::Errno(ENOSYS))?;
-    architectures(&mut filter, policy)?;
+    architectures(&mut filter, policy, machine)?;
 
     // The multiplexers last: their rules replace those that came along with other calls.
     let (last, first): (Vec<_>, Vec<_>) =
@@ -162,14 +173,17 @@ pub(crate) fn marked(
 
 const ENOSYS: i32 = 38;
 
-fn architectures(filter: &mut ScmpFilterContext, policy: &Policy) -> Result<(), Failure> {
-    let machine = std::env::consts::ARCH;
+fn architectures(
+    filter: &mut ScmpFilterContext,
+    policy: &Policy,
+    machine: &'static str,
+) -> Result<(), Failure> {
     let native = Arch::EVERY.into_iter().find(|(_, name)| *name == machine).map(|(arch, _)| arch);
     match native {
         Some(native) if policy.architectures.contains(&native) => {}
         _ => return Err(Failure::NoArchitecture(machine)),
     }
-    for arch in listed(policy) {
+    for arch in listed(policy, machine) {
         filter.add_arch(match arch {
             Arch::X86_64 => ScmpArch::X8664,
             Arch::X86 => ScmpArch::X86,
@@ -178,17 +192,21 @@ fn architectures(filter: &mut ScmpFilterContext, policy: &Policy) -> Result<(), 
             Arch::Arm => ScmpArch::Arm,
         })?;
     }
+    if machine != std::env::consts::ARCH {
+        // A filter begins with the architecture that libseccomp runs on.
+        filter.remove_arch(ScmpArch::Native)?;
+    }
     Ok(())
 }
 
-/// The policy's architectures that this machine can run.
-fn listed(policy: &Policy) -> impl Iterator<Item = Arch> {
-    policy.architectures.iter().copied().filter(|a| a.machine() == std::env::consts::ARCH)
+/// The policy's architectures that the machine can run.
+fn listed(policy: &Policy, machine: &'static str) -> impl Iterator<Item = Arch> {
+    policy.architectures.iter().copied().filter(move |a| a.machine() == machine)
 }
 
 /// AUDIT_ARCH_* of `include/uapi/linux/audit.h`, the 64-bit one first: nearly all calls come by it.
-fn audited(policy: &Policy) -> Vec<u32> {
-    let mut out: Vec<u32> = listed(policy)
+fn audited(policy: &Policy, machine: &'static str) -> Vec<u32> {
+    let mut out: Vec<u32> = listed(policy, machine)
         .map(|arch| match arch {
             // x32 is x86_64 with a bit in the number.
             Arch::X86_64 | Arch::X32 => 0xc000_003e,

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use libseccomp::{ScmpArch, ScmpSyscall};
 
-use super::interpreter::{self, Data, Decision, X32_BIT, X86, X86_64};
+use super::interpreter::{self, AARCH64, ARM, Data, Decision, X32_BIT, X86, X86_64};
 use super::{CapSet, Policy, caps, compile, default_policy, policy_of, run};
 use crate::profile::bpf::Insn;
-use crate::profile::compile::{Marked, marked};
-use crate::profile::policy::{Action, Condition, Op};
+use crate::profile::compile::{Marked, compile_for, marked};
+use crate::profile::policy::{Action, Arch, Condition, Op};
 
 /// The policy read naively, without verdicts, trees or bytes.
 fn model(policy: &Policy, granted: CapSet, name: &str, args: [u64; 6]) -> Decision {
@@ -54,18 +54,32 @@ pub(super) fn interesting(policy: &Policy) -> Vec<u64> {
     values
 }
 
-/// The program decides as libseccomp's own and the blocks behind its markers, beyond all tables too.
+/// On each machine whose own architecture is listed, whichever runs the test.
 fn agree_with_libseccomp(policy: &Policy, granted: CapSet) {
-    let compiled = compile(policy, granted).unwrap();
-    let Marked { program, blocks } = marked(policy, policy.verdicts(granted).unwrap()).unwrap();
+    for (arch, machine) in [(Arch::X86_64, "x86_64"), (Arch::Aarch64, "aarch64")] {
+        if policy.architectures.contains(&arch) {
+            agree_on(policy, granted, machine);
+        }
+    }
+}
+
+/// The program decides as libseccomp's own and the blocks behind its markers, beyond all tables too.
+fn agree_on(policy: &Policy, granted: CapSet, machine: &'static str) {
+    let compiled = compile_for(policy, granted, machine).unwrap();
+    let verdicts = policy.verdicts(granted).unwrap();
+    let Marked { program, blocks } = marked(policy, verdicts, machine).unwrap();
     let bytes = |code: &[Insn]| code.iter().flat_map(|i| i.to_bytes()).collect::<Vec<u8>>();
     let program = bytes(&program);
     let values = interesting(policy);
     let powers = (0..32).flat_map(|bit| (-3..=3).map(move |n| (1_i32 << bit).wrapping_add(n)));
     let x32 = (0..2048).map(|nr| nr | X32_BIT);
-    let numbers: BTreeSet<i32> = (0..=2048).chain(powers).chain(x32).chain([-1]).collect();
-    // The last ones are never listed on this machine.
-    for arch in [X86_64, X86, 0xc000_00b7, 0x4000_0028, 0, u32::MAX] {
+    // Arm's private calls, such as cacheflush.
+    let private = (0..16).map(|nr| nr | 0x000f_0000);
+    let numbers: BTreeSet<i32> =
+        (0..=2048).chain(powers).chain(x32).chain(private).chain([-1]).collect();
+    let mut filtered = BTreeSet::new();
+    // The last ones are never listed, nor those of the other machine.
+    for arch in [X86_64, X86, AARCH64, ARM, 0, u32::MAX] {
         for nr in numbers.iter().copied() {
             let expected = |data: Data| match interpreter::run(&program, data) {
                 Decision::Other(marker) => interpreter::run(&bytes(&blocks.code(marker)), data),
@@ -73,9 +87,13 @@ fn agree_with_libseccomp(policy: &Policy, granted: CapSet) {
             };
             let check = |args: [u64; 6]| {
                 let data = Data { nr, arch, args };
-                assert_eq!(run(&compiled, data), expected(data), "{data:x?} {granted:?}");
+                let got = run(&compiled, data);
+                assert_eq!(got, expected(data), "{machine} {data:x?} {granted:?}");
+                got
             };
-            check([0; 6]);
+            if check([0; 6]) != Decision::Errno(38) {
+                filtered.insert(arch);
+            }
             check([u64::MAX; 6]);
             let first = interpreter::run(&program, Data { nr, arch, args: [0; 6] });
             if !matches!(first, Decision::Other(marker) if blocks.code(marker).len() > 1) {
@@ -90,6 +108,17 @@ fn agree_with_libseccomp(policy: &Policy, granted: CapSet) {
             }
         }
     }
+    // Otherwise two programs that know no architecture at all would agree.
+    let listed = policy.architectures.iter().filter(|a| a.machine() == machine);
+    let listed: BTreeSet<u32> = listed
+        .map(|arch| match arch {
+            Arch::X86_64 | Arch::X32 => X86_64,
+            Arch::X86 => X86,
+            Arch::Aarch64 => AARCH64,
+            Arch::Arm => ARM,
+        })
+        .collect();
+    assert_eq!(filtered, listed, "{machine}");
 }
 
 fn agree(policy: &Policy, granted: CapSet) {
@@ -136,7 +165,7 @@ fn agree(policy: &Policy, granted: CapSet) {
         let data = Data { nr: nr | X32_BIT, arch: X86_64, args: [0; 6] };
         assert_eq!(run(&compiled, data), Decision::Errno(38), "x32 {nr}");
         // Arm's 64-bit calls: an architecture that is not this machine's.
-        let data = Data { nr, arch: 0xc000_00b7, args: [0; 6] };
+        let data = Data { nr, arch: AARCH64, args: [0; 6] };
         assert_eq!(run(&compiled, data), Decision::Errno(38), "foreign {nr}");
     }
 }
@@ -151,7 +180,9 @@ fn the_default_filter_is_what_its_rules_say() {
 
 #[test]
 fn every_operator_action_and_width_compiles_to_what_it_says() {
-    let mut text = "default = \"log\"\narchitectures = [\"x86_64\", \"x86\"]\n".to_owned();
+    let mut text =
+        "default = \"log\"\narchitectures = [\"x86_64\", \"x86\", \"aarch64\", \"arm\"]\n"
+            .to_owned();
     let calls = ["read", "write", "open", "close", "socket", "ioctl"];
     let masks = ["", ", mask = 0xffff_ffff", ", mask = 0xff00_0000_ff00"];
     for (n, (call, op)) in calls.iter().zip(["eq", "ne", "lt", "le", "gt", "ge"]).enumerate() {
@@ -178,7 +209,7 @@ fn every_operator_action_and_width_compiles_to_what_it_says() {
 #[test]
 fn a_long_program_reaches_all_its_parts() {
     let mut text =
-        "default = \"kill\"\narchitectures = [\"x86_64\", \"x86\", \"x32\"]\n".to_owned();
+        "default = \"kill\"\narchitectures = [\"x86_64\", \"x86\", \"x32\", \"aarch64\", \"arm\"]\n".to_owned();
     for (n, name) in crate::profile::syscalls::all().iter().enumerate() {
         let args = match n % 8 {
             0 => format!("args = [{{ index = {}, op = \"gt\", value = {} }}]\n", n % 6, n % 7),
@@ -204,6 +235,16 @@ fn the_shipped_filters_are_small() {
     for filter in super::Builtin::base().filters {
         let size = filter.program.len() / Insn::SIZE;
         assert!(size <= 200, "{size} instructions");
+    }
+}
+
+#[test]
+fn filters_of_the_other_machine_are_small_too() {
+    let caps = super::Builtin::base().capabilities;
+    for machine in ["x86_64", "aarch64"] {
+        let compiled = compile_for(&default_policy(), caps, machine).unwrap();
+        let size = compiled.program.len() / Insn::SIZE;
+        assert!((100..=220).contains(&size), "{machine}: {size} instructions");
     }
 }
 

@@ -5,6 +5,8 @@ use crate::profile::bpf::{AND, Insn, JUMP, JUMP_EQ, JUMP_GT, LOAD, MAX_INSTRUCTI
 /// AUDIT_ARCH_* of `include/uapi/linux/audit.h`.
 pub(super) const X86_64: u32 = 0xc000_003e;
 pub(super) const X86: u32 = 0x4000_0003;
+pub(super) const AARCH64: u32 = 0xc000_00b7;
+pub(super) const ARM: u32 = 0x4000_0028;
 /// __X32_SYSCALL_BIT: x32 calls have x86_64's architecture and this bit in the number.
 pub(super) const X32_BIT: i32 = 0x4000_0000;
 
