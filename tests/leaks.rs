@@ -25,6 +25,41 @@ fn a_killed_monitor_takes_its_sandbox_with_it() {
 }
 
 #[test]
+fn a_program_that_shook_off_the_signal_of_its_parents_death_ends_too() {
+    let world = World::new();
+    let image = world.image();
+    // A change of ids clears PR_SET_PDEATHSIG (prctl(2)); here the program is PID 1.
+    let script = "exec su ana -c 'test $$ = 1 && id -u && exec sleep 1000'";
+    for keep in [false, true] {
+        let flags: &[&str] = if keep { &[] } else { &["--rm"] };
+        let run = [&["run"], flags, &[image, "sh", "-c", script]].concat();
+        let mut running = world.sbx(run).spawn();
+        running.until("1000");
+        let (outer, program) = (running.outer_init(), running.init());
+        running.signal(Signal::SIGKILL);
+        assert_eq!(running.wait().signal(), Some(9));
+        for pid in [outer, program] {
+            assert!(process::ends(pid, Duration::from_secs(20)), "{pid} lives on");
+        }
+        if keep {
+            let id = world.sbx(["ps", "-aq"]).ok();
+            world.sbx(["rm", &id]).ok();
+        }
+        world.recovers();
+    }
+}
+
+#[test]
+fn a_killed_outer_init_takes_everything_with_it() {
+    let world = World::new();
+    let mut running = world.image_sh(&[], READY).spawn();
+    running.until("ready");
+    assert_ne!(running.outer_init(), running.init());
+    process::signal(running.outer_init(), Signal::SIGKILL);
+    running.wait().expect_code(137);
+}
+
+#[test]
 fn a_killed_init_is_137_and_takes_its_children() {
     let world = World::new();
     let mut running = world.host_sh(READY).spawn();

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::World;
+use common::{World, process};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -26,10 +26,14 @@ fn a_signal_that_kills_the_command_gives_128_more() {
 #[test]
 fn signals_to_sbx_reach_the_command() {
     let world = World::new();
+    let script = "echo ready; exec sleep 1000";
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130), (Signal::SIGHUP, 129)] {
-        let mut running = world.host_sh("echo ready; exec sleep 1000").spawn();
-        running.until("ready").signal(signal);
-        running.wait().expect_code(code);
+        // Behind an init, and as PID 1, where the kernel drops what has no handler.
+        for sbx in [world.host_sh(script), world.image_sh(&[], script)] {
+            let mut running = sbx.spawn();
+            running.until("ready").signal(signal);
+            running.wait().expect_code(code);
+        }
     }
 }
 
@@ -38,11 +42,41 @@ fn a_command_may_handle_the_signal() {
     let world = World::new();
     let script = "trap 'echo got it; exit 3' TERM; trap 'echo user' USR1; echo ready; \
                   while :; do sleep 1000 & wait $!; done";
-    let mut running = world.host_sh(script).spawn();
-    running.until("ready").signal(Signal::SIGUSR1);
-    running.until("user").signal(Signal::SIGTERM);
-    let finished = running.wait().expect_code(3);
-    assert!(finished.text().ends_with("got it"), "{finished:?}");
+    for sbx in [world.host_sh(script), world.image_sh(&[], script)] {
+        let mut running = sbx.spawn();
+        running.until("ready").signal(Signal::SIGUSR1);
+        running.until("user").signal(Signal::SIGTERM);
+        let finished = running.wait().expect_code(3);
+        assert!(finished.text().ends_with("got it"), "{finished:?}");
+    }
+}
+
+#[test]
+fn the_whole_job_stops_and_goes_on() {
+    let world = World::new();
+    let script = "sleep 1000 & echo ready; read -r _; echo on";
+    let image = world.image();
+    for run in [
+        vec!["run", "-i", "--host", "--", "sh", "-c", script],
+        vec!["run", "-i", "--rm", image, "sh", "-c", script],
+    ] {
+        let mut running = world.sbx(&run).spawn_open();
+        running.until("ready").signal(Signal::SIGTSTP);
+        let inside = process::descendants(running.outer_init());
+        assert!(inside.len() >= 2, "{inside:?}");
+        let all_are = |stopped: bool| {
+            let state = |pid: &i32| process::status_field(*pid, "State").unwrap_or_default();
+            inside.iter().all(|pid| state(pid).starts_with('T') == stopped)
+        };
+        process::until("every process inside stops", || all_are(true));
+        process::until("sbx stops", || {
+            process::status_field(running.pid(), "State").is_some_and(|s| s.starts_with('T'))
+        });
+        running.signal(Signal::SIGCONT);
+        process::until("every process inside goes on", || all_are(false));
+        running.say("line").until("on");
+        running.wait().expect_code(0);
+    }
 }
 
 #[test]

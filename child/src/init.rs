@@ -1,4 +1,7 @@
-//! PID 1 for programs that do not reap: forwards every signal and collects every child.
+//! The processes that stay: PID 1 for programs that do not reap, and the outer init of a program that
+//! is PID 1 itself. Both forward every signal and collect every child.
+
+use core::mem::MaybeUninit;
 
 use crate::op::{Arguments, Program, Segment};
 use crate::run::{self, State};
@@ -6,51 +9,88 @@ use crate::sys::{self, EAGAIN, ECHILD, EINTR, Result, call, nr};
 
 const SIGCHLD: usize = 17;
 const SIGKILL: usize = 9;
+const SIGCONT: usize = 18;
+const SIGSTOP: usize = 19;
+const SIGTSTP: usize = 20;
 
-/// What the program's process has left to do.
+/// What is left of the list for the process that is forked.
 pub(crate) struct Rest<'a> {
     pub(crate) program: &'a Program<'a>,
     pub(crate) state: &'a mut State,
     pub(crate) first: usize,
-    pub(crate) terminal: bool,
 }
 
 /// Forks. The child goes on with the list; this process becomes the reaper. It has the credentials
 /// and the filter of the program, and all signals blocked: a blocked signal is queued for PID 1 even
 /// where the default action would have the kernel drop it (`pid_namespaces(7)`).
-///
+pub(crate) fn split(
+    rest: Rest<'_>,
+    terminal: bool,
+    arguments: Arguments,
+    image: &[Segment],
+) -> Result<()> {
+    let begin = if terminal { own_group_in_front } else { own_group };
+    // Before there is a process that could look.
+    rename(arguments);
+    become_reaper(rest, begin, 0, image)
+}
+
+/// Forks into a PID namespace below this one, which ends with this process.
+pub(crate) fn nest(rest: Rest<'_>, arguments: Arguments, image: &[Segment]) -> Result<()> {
+    const CLONE_NEWPID: usize = 0x2000_0000;
+    // Nothing of the host is to be held as the working directory once the root has changed.
+    call!(nr::CHDIR, c"/".as_ptr())?;
+    rename(arguments);
+    become_reaper(rest, || Ok(()), CLONE_NEWPID, image)
+}
+
 /// The child borrows this process's memory until exec, as vfork(2) has it: a copy would cost more than
 /// all that the child has left to do. It runs on a stack of its own, so that this one stays whole.
-pub(crate) fn split(mut rest: Rest<'_>, arguments: Arguments, image: &[Segment]) -> Result<()> {
-    let mut stack = Stack([0; STACK]);
-    let top = stack.0.as_mut_ptr() as usize + STACK;
-    // SAFETY: `stack` and `rest` outlive the child's use of them, since this process is suspended
-    // until the child has its own memory or has ended; `enter` takes a `Rest`.
-    let child = unsafe { sys::vfork_on(top, enter, (&raw mut rest).cast()) }?;
-    rename(arguments);
+fn become_reaper(
+    rest: Rest<'_>,
+    begin: fn() -> Result<()>,
+    flags: usize,
+    image: &[Segment],
+) -> Result<()> {
+    let mut stack = MaybeUninit::<Stack>::uninit();
+    let top = stack.as_mut_ptr() as usize + size_of::<Stack>();
+    let mut entry = Entry { rest, begin };
+    // SAFETY: `stack` and `entry` outlive the child's use of them, since this process is suspended
+    // until the child has its own memory or has ended; `enter` takes an `Entry`.
+    let child = unsafe { sys::vfork_on(flags, top, enter, (&raw mut entry).cast()) }?;
     forget(image);
     reap(child)
 }
 
-const STACK: usize = 16 << 10;
-
+/// Room for the rest of the list: the look-ups of paths need most.
 #[repr(align(16))]
-struct Stack([u8; STACK]);
+struct Stack(
+    #[expect(dead_code, reason = "memory for the kernel to start a process on")] [u8; 64 << 10],
+);
 
-extern "C" fn enter(rest: *mut u8) -> ! {
-    // SAFETY: `split` passes its own `Rest`, and does not touch it while this runs.
-    let rest = unsafe { &mut *rest.cast::<Rest<'_>>() };
-    // A group of its own: a signal of the terminal reaches the program once, not also through the
-    // reaper.
-    let mut ready = call!(nr::SETPGID, 0usize, 0usize).map(drop);
-    if rest.terminal {
-        ready = ready.and_then(|()| foreground());
-    }
-    if let Err(errno) = ready {
+struct Entry<'a> {
+    rest: Rest<'a>,
+    begin: fn() -> Result<()>,
+}
+
+extern "C" fn enter(entry: *mut u8) -> ! {
+    // SAFETY: `become_reaper` passes its own `Entry`, and does not touch it while this runs.
+    let Entry { rest, begin } = unsafe { &mut *entry.cast::<Entry<'_>>() };
+    if let Err(errno) = begin() {
         run::fail(rest.program, rest.first - 1, errno);
     }
     run::mark(rest.program, rest.first - 1);
     run::go_on(rest.program, rest.state, rest.first)
+}
+
+/// A signal of the terminal reaches the program once, not also through the reaper.
+fn own_group() -> Result<()> {
+    call!(nr::SETPGID, 0usize, 0usize).map(drop)
+}
+
+fn own_group_in_front() -> Result<()> {
+    own_group()?;
+    foreground()
 }
 
 fn foreground() -> Result<()> {
@@ -94,6 +134,9 @@ fn reap(child: i32) -> ! {
         }
         match call!(nr::RT_SIGTIMEDWAIT, &raw const all, 0usize, 0usize, 8usize) {
             Ok(SIGCHLD) | Err(EINTR | EAGAIN) => {}
+            // The job is stopped and goes on as a whole.
+            Ok(SIGTSTP) => everybody(SIGSTOP),
+            Ok(SIGCONT) => everybody(SIGCONT),
             Ok(signal) => {
                 let _ = call!(nr::KILL, child, signal);
             }
@@ -102,6 +145,11 @@ fn reap(child: i32) -> ! {
             }
         }
     }
+}
+
+/// Every process of this namespace and of those below it, but this one (`kill(2)`).
+fn everybody(signal: usize) {
+    let _ = call!(nr::KILL, -1i32, signal);
 }
 
 /// Collects all that have ended; the exit code once `child` is among them.

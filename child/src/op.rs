@@ -74,8 +74,16 @@ pub enum Op<'a> {
     /// `setgroups(2)`.
     SetGroups(&'a [u32]),
     /// `prctl(PR_SET_PDEATHSIG, SIGKILL)`, and a look whether the parent is still there. A change of
-    /// ids clears the setting (`prctl(2)`), so it stands behind the last one.
+    /// ids clears the setting (`prctl(2)`): the process makes none after it.
     DieWithParent,
+    /// Fork into a PID namespace inside this one. The child goes on with the list and becomes PID 1 as
+    /// the sandbox sees it; this process is the outer init, which the sandbox does not see: once it
+    /// dies, the kernel ends everything below. A program that is PID 1 can shake off the signal of its
+    /// parent's death (`PR_SET_PDEATHSIG`) by changing its ids; this process changes nothing.
+    Nest {
+        arguments: Arguments,
+        image: &'a [Segment],
+    },
     /// `prctl(PR_SET_DUMPABLE, 0)`: nothing that joins these namespaces can trace this process or
     /// open its /proc/PID/exe before exec.
     NotDumpable,

@@ -2,9 +2,10 @@
 
 use core::sync::atomic::Ordering;
 
+use crate::init::{self, Rest};
 use crate::op::{Failure, Op, Program, SLOTS, Slot};
 use crate::sys::{self, EINTR, EINVAL, EOWNERDEAD, EXDEV, Errno, Result, call, nr};
-use crate::{init, mount, process};
+use crate::{mount, process};
 
 /// How many file systems of the sandbox's own can be remembered.
 const OWN: usize = 64;
@@ -81,8 +82,12 @@ pub(crate) fn go_on(program: &Program<'_>, state: &mut State, first: usize) -> !
     for (step, op) in program.ops.iter().enumerate().skip(first) {
         let done = match *op {
             Op::Init { terminal, arguments, image } => {
-                let rest = init::Rest { program, state: &mut *state, first: step + 1, terminal };
-                init::split(rest, arguments, image)
+                let rest = Rest { program, state: &mut *state, first: step + 1 };
+                init::split(rest, terminal, arguments, image)
+            }
+            Op::Nest { arguments, image } => {
+                let rest = Rest { program, state: &mut *state, first: step + 1 };
+                init::nest(rest, arguments, image)
             }
             _ => execute(op, program, state),
         };
@@ -191,7 +196,7 @@ fn execute(op: &Op<'_>, program: &Program<'_>, state: &mut State) -> Result<()> 
         Op::ResetSignals => process::reset_signals(),
         Op::Exit => sys::exit(0),
         // Run by go_on, which knows what is left to do.
-        Op::Init { .. } => Err(EINVAL),
+        Op::Init { .. } | Op::Nest { .. } => Err(EINVAL),
         Op::Exec { paths, argv, envp } => process::exec(paths, argv, envp),
     }
 }

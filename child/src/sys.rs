@@ -220,13 +220,14 @@ pub(crate) fn monotonic_ns() -> u64 {
     ts[0] * 1_000_000_000 + ts[1]
 }
 
-/// `clone(2)` with CLONE_VM and CLONE_VFORK: `entry(argument)` runs in the new process on the stack that
+/// `clone(2)` with CLONE_VM, CLONE_VFORK and `flags`: `entry(argument)` runs in the new process on the stack that
 /// ends at `stack_top`, and this process goes on once the other has executed a program or ended.
 ///
 /// # Safety
 /// The stack must be writable, aligned to 16 bytes at its top, and used by nothing else; `argument`
 /// must be what `entry` takes. The new process shares this one's memory.
 pub(crate) unsafe fn vfork_on(
+    flags: usize,
     stack_top: usize,
     entry: extern "C" fn(*mut u8) -> !,
     argument: *mut u8,
@@ -248,7 +249,7 @@ pub(crate) unsafe fn vfork_on(
             "ud2",
             "2:",
             inlateout("rax") nr::CLONE as isize => value,
-            in("rdi") CLONE_VM | CLONE_VFORK | SIGCHLD,
+            in("rdi") CLONE_VM | CLONE_VFORK | SIGCHLD | flags,
             in("rsi") stack_top,
             in("rdx") 0usize,
             in("r10") 0usize,

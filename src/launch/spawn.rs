@@ -19,13 +19,20 @@ use crate::stage::stdio::Stdio;
 use crate::sys;
 use crate::userns::write;
 
-/// The sandbox's first process, started; killed when dropped before it was waited for.
+/// The sandbox's first process, started; killed when dropped before it was waited for. It is the init,
+/// or the outer init of a program that is PID 1 itself.
 pub(crate) struct Running {
-    pub(crate) pid: u32,
     pub(crate) process: sys::Cloned,
     pub(crate) waited: bool,
     /// Signals that came before there was a command to deliver them to.
     pub(crate) early: Vec<i32>,
+}
+
+impl Running {
+    /// What is PID 1 inside, by its number outside; `None` once it has ended.
+    pub(crate) fn first_inside(&self, plan: &Plan) -> Option<u32> {
+        if plan.host.init { Some(self.process.pid) } else { sys::child_of(self.process.pid) }
+    }
 }
 
 impl Drop for Running {
@@ -70,12 +77,12 @@ pub(crate) fn spawn(
         sbx_child::run(&program)
     })
     .map_err(prereq::namespaces)?;
-    let mut running = Running { pid: process.pid, process, waited: false, early: Vec::new() };
+    let mut running = Running { process, waited: false, early: Vec::new() };
     drop((report_write, sync_read));
     stdio.child_ends.clear();
     timings.mark("clone");
 
-    write::apply(running.pid, &plan.host.idmap)?;
+    write::apply(running.process.pid, &plan.host.idmap)?;
     timings.mark("id map");
     // A child that has failed already says so in its report.
     let mut sync_write = std::fs::File::from(sync_write);

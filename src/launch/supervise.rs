@@ -155,7 +155,7 @@ impl Stop {
     }
 }
 
-/// Sends a signal to PID 1 of the sandbox. The kernel drops a signal whose default action would end
+/// Sends a signal to PID 1 of the sandbox, which the init, inner or outer, passes on. The kernel drops a signal whose default action would end
 /// that process (`pid_namespaces(7)`), so that a plain `sleep` could not be interrupted: where the
 /// program neither handles, ignores nor blocks it, SIGKILL does what the signal would have done. The
 /// value is the signal then.
@@ -164,7 +164,8 @@ fn deliver(running: &Running, plan: &Plan, signal: i32) -> Result<Option<i32>> {
         Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
         Err(e) => Err(e).what(|| format!("cannot send signal {signal}")),
     };
-    if !plan.host.init && ends_by_default(signal) && !sys::cares_about(running.pid, signal) {
+    let unfelt = || running.first_inside(plan).is_some_and(|pid| !sys::cares_about(pid, signal));
+    if !plan.host.init && ends_by_default(signal) && unfelt() {
         send(libc::SIGKILL)?;
         return Ok(Some(signal));
     }
@@ -191,7 +192,8 @@ fn ends_by_default(signal: i32) -> bool {
 /// Ctrl-Z, or a read from the background: the sandbox stops, the terminal is as it was, and this
 /// process stops too, until `fg` or `bg`.
 fn pause(running: &Running, console: &Console) -> Result<()> {
-    let _ = sys::send_signal(&running.process.pidfd, libc::SIGSTOP);
+    // The init makes it a SIGSTOP for every process inside.
+    let _ = sys::send_signal(&running.process.pidfd, libc::SIGTSTP);
     console.suspend();
     nix::sys::signal::raise(Signal::SIGSTOP).what(|| "cannot stop")?;
     let _ = sys::send_signal(&running.process.pidfd, libc::SIGCONT);

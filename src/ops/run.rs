@@ -117,7 +117,7 @@ fn execute(
         server.handed_over();
     }
     let ended = started.and_then(|mut running| {
-        write_pidfile(plan, running.pid)?;
+        write_pidfile(plan, &running)?;
         let helper = server.as_mut().map(|s| s as &mut dyn supervise::Helper);
         supervise::supervise(plan, &mut running, stdio, helper)
     });
@@ -190,10 +190,11 @@ fn new_id() -> Result<String> {
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
-fn write_pidfile(plan: &Plan, pid: u32) -> Result<()> {
-    match &plan.host.pidfile {
-        Some(path) => std::fs::write(path, format!("{pid}\n"))
-            .what(|| format!("cannot write --pidfile {}", path.display())),
-        None => Ok(()),
-    }
+fn write_pidfile(plan: &Plan, running: &spawn::Running) -> Result<()> {
+    // A command that has ended already has no number any more.
+    let Some((path, pid)) = plan.host.pidfile.as_ref().zip(running.first_inside(plan)) else {
+        return Ok(());
+    };
+    std::fs::write(path, format!("{pid}\n"))
+        .what(|| format!("cannot write --pidfile {}", path.display()))
 }

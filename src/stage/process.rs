@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::path::Path;
 
 use oci_spec::runtime::Process;
-use sbx_child::Op;
+use sbx_child::{Arguments, Op, Segment};
 
 use super::root::Root;
 use super::{Hint, Steps, c_path, c_str, leak};
@@ -17,6 +17,12 @@ use crate::userns::idmap::{IdMap, to_outside};
 pub(crate) fn begin(steps: &mut Steps, plan: &Plan) -> Result<()> {
     use oci_spec::runtime::LinuxNamespaceType::Network;
     steps.push(Op::NewSession, "cannot start a session");
+    if !plan.host.init {
+        steps.push(Op::DieWithParent, TIED);
+        let (arguments, image) = memory_of_this_process();
+        steps.push(Op::Nest { arguments, image }, "cannot start the program's process");
+        steps.push(Op::NewSession, "cannot start a session");
+    }
     // Modes are as given while the sandbox is set up; the program gets its own umask later.
     steps.push(Op::Umask(0), "cannot set the umask");
     // What the host mounts later may still come in where a bind asks for it; nothing goes out.
@@ -30,6 +36,12 @@ pub(crate) fn begin(steps: &mut Steps, plan: &Plan) -> Result<()> {
         steps.push(Op::LoopbackUp, "cannot bring up the loopback interface");
     }
     Ok(())
+}
+
+const TIED: &str = "cannot tie the process to sbx";
+
+fn memory_of_this_process() -> (Arguments, &'static [Segment]) {
+    (crate::sys::command_line(), leak(crate::sys::read_only_image()))
 }
 
 /// Waits for the id map, and becomes the root of it: files made from here on are root's.
@@ -84,7 +96,9 @@ pub(crate) fn finish(steps: &mut Steps, plan: &Plan) -> Result<()> {
         steps.push(Op::Seccomp(filter), "cannot install the seccomp filter");
     }
     identity(steps, plan, process);
-    steps.push(Op::DieWithParent, "cannot tie the process to sbx");
+    if plan.host.init {
+        steps.push(Op::DieWithParent, TIED);
+    }
     if nnp {
         steps.push(Op::NoNewPrivs, "cannot set no_new_privs");
     }
@@ -98,8 +112,7 @@ pub(crate) fn finish(steps: &mut Steps, plan: &Plan) -> Result<()> {
     }
     if plan.host.init {
         let terminal = process.terminal().unwrap_or(false);
-        let arguments = crate::sys::command_line();
-        let image = leak(crate::sys::read_only_image());
+        let (arguments, image) = memory_of_this_process();
         steps.push(Op::Init { terminal, arguments, image }, "cannot start the init");
         // The init keeps all signals blocked; the program must not inherit that.
         steps.push(Op::ResetSignals, "cannot reset signals");

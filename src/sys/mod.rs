@@ -102,6 +102,13 @@ pub(crate) fn send_signal(pidfd: &OwnedFd, signal: i32) -> nix::Result<()> {
     Errno::result(sent).map(drop)
 }
 
+/// The only child of a process: `/proc/PID/task/TID/children` in `proc_pid_task(5)`. `None` where the
+/// kernel lacks the file or there is no child any more.
+pub(crate) fn child_of(pid: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
 /// Whether a process handles, ignores or blocks a signal: `/proc/PID/status` in `proc(5)`. A process
 /// that cannot be looked at is taken to.
 pub(crate) fn cares_about(pid: u32, signal: i32) -> bool {

@@ -266,6 +266,12 @@ impl Running<'_> {
         process::init_below(self.pid()).expect("a PID 1 below sbx")
     }
 
+    /// The process whose death ends the sandbox.
+    #[track_caller]
+    pub(crate) fn outer_init(&self) -> i32 {
+        process::outer_init_below(self.pid()).expect("a PID 1 below sbx")
+    }
+
     #[track_caller]
     pub(crate) fn wait(mut self) -> Finished {
         self.stdin = None;

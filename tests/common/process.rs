@@ -30,6 +30,16 @@ pub(crate) fn ends(pid: i32, limit: Duration) -> bool {
     }
 }
 
+/// Looks until it is so; what never comes about is named.
+#[track_caller]
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "it never came about that {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// Parent of every process that there is. `children` files would need CONFIG_PROC_CHILDREN.
 fn parents() -> HashMap<i32, i32> {
     std::fs::read_dir("/proc")
@@ -61,13 +71,24 @@ pub(crate) fn descendants(pid: i32) -> Vec<i32> {
     found
 }
 
-/// The first process below `pid` that is PID 1 of a namespace of its own.
+/// The process below `pid` that is PID 1 of the innermost namespace: of the sandbox, as it sees itself.
 pub(crate) fn init_below(pid: i32) -> Option<i32> {
-    descendants(pid).into_iter().find(|&p| {
-        let numbers = status_field(p, "NSpid").unwrap_or_default();
+    first_processes(pid).pop()
+}
+
+/// The process below `pid` that is PID 1 of the outermost namespace: the init, or the outer init of a
+/// program that is PID 1 itself.
+pub(crate) fn outer_init_below(pid: i32) -> Option<i32> {
+    first_processes(pid).into_iter().next()
+}
+
+fn first_processes(pid: i32) -> Vec<i32> {
+    let is_first = |p: &i32| {
+        let numbers = status_field(*p, "NSpid").unwrap_or_default();
         let numbers: Vec<&str> = numbers.split_whitespace().collect();
         numbers.len() > 1 && numbers.last() == Some(&"1")
-    })
+    };
+    descendants(pid).into_iter().filter(is_first).collect()
 }
 
 /// A line of `/proc/PID/status`.
