@@ -233,6 +233,41 @@ fn sbx_masks_its_own_directories() {
     assert!(finished.stdout.is_empty(), "{finished:?}");
 }
 
+/// A mask moves with the directory that it lies in, and a new directory could take its place.
+#[test]
+fn nothing_above_a_mask_can_be_moved_away() {
+    let world = World::new();
+    world.image();
+    let parent = world.root().parent().expect("a directory of the world").to_owned();
+    let name = world.root().file_name().expect("a name").to_string_lossy().into_owned();
+    let mount = format!("{}:/outer", parent.display());
+    let script = format!(
+        "cd /outer; for d in {name} {name}/data {name}/data/sbx; do \
+           mv -T $d $d-moved 2>&1 && echo moved $d; done; touch {name}/data/made && ls {name}/data",
+    );
+    let printed = world.image_sh(&["-v", &mount], &script).ok();
+    assert_eq!(printed.matches("busy").count(), 3, "{printed}");
+    assert!(!printed.lines().any(|line| line.starts_with("moved")), "{printed}");
+    // They are still the caller's own directories.
+    assert!(printed.ends_with("made\nsbx"), "{printed}");
+    assert!(world.path("data/made").exists());
+    std::fs::remove_file(world.path("data/made")).unwrap();
+}
+
+#[test]
+fn a_mask_that_could_be_taken_away_is_no_mask() {
+    let world = World::new();
+    world.image();
+    let mount = format!("{}:/world", world.root().display());
+    for cap in ["SYS_ADMIN", "ALL"] {
+        let run = ["run", "--rm", "--cap-add", cap, "-v", &mount, "busybox", "true"];
+        let said = world.sbx(run).fails(125);
+        assert!(said.contains("CAP_SYS_ADMIN") && said.contains("Fix: "), "{said}");
+    }
+    let elsewhere = format!("{}:/elsewhere", world.folder().display());
+    world.sbx(["run", "--rm", "--cap-add", "ALL", "-v", &elsewhere, "busybox", "true"]).ok();
+}
+
 /// Without a run-time directory one of them lies inside another; one that does not exist yet is reached
 /// through a link: neither may be written to from inside.
 #[test]

@@ -14,6 +14,8 @@ mod process;
 mod run;
 mod sys;
 
-pub use op::{Arguments, Failure, From, Lookup, Op, Param, Program, SLOTS, Segment, Shape, Slot};
+pub use op::{
+    Arguments, Failure, FileId, From, Lookup, Op, Param, Program, SLOTS, Segment, Shape, Slot,
+};
 pub use run::run;
 pub use sys::Errno;

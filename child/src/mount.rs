@@ -4,11 +4,12 @@
 
 use core::ffi::CStr;
 
-use crate::op::{From, Lookup, Param, Shape, Slot};
+use crate::op::{FileId, From, Lookup, Param, Shape, Slot};
 use crate::process::send_fd;
 use crate::run::State;
 use crate::sys::{
-    self, EEXIST, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV, Errno, Result, call, nr,
+    self, EEXIST, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ESTALE, EXDEV, Errno, Result, call,
+    nr,
 };
 
 const EPERM: Errno = Errno(1);
@@ -53,11 +54,35 @@ pub(crate) fn new_fs(fstype: &CStr, params: &[Param<'_>], attrs: u64) -> Result<
 }
 
 pub(crate) fn clone_tree(state: &mut State, from: From<'_>, recursive: bool) -> Result<i32> {
-    const OPEN_TREE_CLONE: usize = 1;
-    let (dir, path) = match from {
-        From::Host(path) => (sys::AT_FDCWD, path),
-        From::Slot(slot, path) => (state.fd(slot)?, path),
+    match from {
+        From::Host(path) => open_tree(sys::AT_FDCWD, path, recursive),
+        From::Slot(slot, path) => open_tree(state.fd(slot)?, path, recursive),
+        From::Pinned(path, id) => {
+            let file = pinned(path, id)?;
+            let tree = open_tree(file, c"", recursive);
+            sys::close(file);
+            tree
+        }
+    }
+}
+
+/// The file behind a path of the host, if it is the one that was looked at.
+fn pinned(path: &CStr, id: FileId) -> Result<i32> {
+    let file = match sys::openat2(sys::AT_FDCWD, path, sys::O_PATH, 0, sys::RESOLVE_NO_SYMLINKS) {
+        Err(ELOOP) => return Err(ESTALE),
+        other => other?,
     };
+    let is_same = sys::statx(file)
+        .map(|st| id == FileId { dev_major: st.dev_major, dev_minor: st.dev_minor, inode: st.ino });
+    if is_same == Ok(true) {
+        return Ok(file);
+    }
+    sys::close(file);
+    Err(is_same.err().unwrap_or(ESTALE))
+}
+
+fn open_tree(dir: i32, path: &CStr, recursive: bool) -> Result<i32> {
+    const OPEN_TREE_CLONE: usize = 1;
     let mut flags = OPEN_TREE_CLONE | sys::O_CLOEXEC as usize;
     if path.is_empty() {
         flags |= sys::AT_EMPTY_PATH;
@@ -84,9 +109,15 @@ pub(crate) fn set_attr(
 
 pub(crate) fn overlay(state: &State, base: From<'_>, options: &CStr, target: &CStr) -> Result<()> {
     match base {
-        From::Host(path) => call!(nr::CHDIR, path.as_ptr())?,
-        From::Slot(slot, _) => call!(nr::FCHDIR, state.fd(slot)?)?,
-    };
+        From::Host(path) => drop(call!(nr::CHDIR, path.as_ptr())?),
+        From::Slot(slot, _) => drop(call!(nr::FCHDIR, state.fd(slot)?)?),
+        From::Pinned(path, id) => {
+            let dir = pinned(path, id)?;
+            let changed = call!(nr::FCHDIR, dir);
+            sys::close(dir);
+            changed?;
+        }
+    }
     let name = c"overlay".as_ptr();
     call!(nr::MOUNT, name, target.as_ptr(), name, 0usize, options.as_ptr()).map(drop)
 }

@@ -53,9 +53,19 @@ pub struct Param<'a> {
     pub value: Option<&'a CStr>,
 }
 
+/// A file, as long as somebody holds it open; `statx(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    pub dev_major: u32,
+    pub dev_minor: u32,
+    pub inode: u64,
+}
+
 /// Where a tree to be cloned is.
 #[derive(Clone, Copy, Debug)]
 pub enum From<'a> {
+    /// A path of the host that must lead to this file still, through no link: ESTALE otherwise.
+    Pinned(&'a CStr, FileId),
     /// A path of the host, as the caller sees it.
     Host(&'a CStr),
     /// A path below the directory in a slot.

@@ -17,6 +17,7 @@ pub(crate) const ENOTDIR: Errno = Errno(20);
 pub(crate) const EINVAL: Errno = Errno(22);
 pub(crate) const ENAMETOOLONG: Errno = Errno(36);
 pub(crate) const ELOOP: Errno = Errno(40);
+pub(crate) const ESTALE: Errno = Errno(116);
 pub(crate) const EOWNERDEAD: Errno = Errno(130);
 
 pub(crate) type Result<T> = core::result::Result<T, Errno>;
@@ -180,7 +181,7 @@ pub(crate) struct Statx {
     gid: u32,
     pub(crate) mode: u16,
     pad: u16,
-    ino: u64,
+    pub(crate) ino: u64,
     size: u64,
     blocks: u64,
     attributes_mask: u64,

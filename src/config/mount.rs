@@ -2,11 +2,11 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::values;
 use crate::error::{Context, Error, Result};
+use crate::sys::pinned::Pinned;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MountRequest {
@@ -29,9 +29,7 @@ pub(crate) enum MountKind {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bind {
-    /// Absolute, symbolic links resolved.
-    pub(crate) source: PathBuf,
-    pub(crate) is_dir: bool,
+    pub(crate) source: Pinned,
     pub(crate) recursive: bool,
     /// A throw-away overlay over the source.
     pub(crate) overlay: bool,
@@ -158,9 +156,7 @@ pub(crate) fn device(text: &OsStr) -> Result<MountRequest> {
     }
     let mut mount = bind(OsStr::from_bytes(source), OsStr::from_bytes(dest), shown)?;
     let MountKind::Bind(bind) = &mount.kind else { return Ok(mount) };
-    let meta = std::fs::metadata(&bind.source)
-        .what(|| format!("cannot look at {}", bind.source.display()))?;
-    if !meta.file_type().is_char_device() && !meta.file_type().is_block_device() {
+    if !bind.source.is_device() {
         return Err(Error::new(mount.text, "not a device").fix("-v binds files and directories"));
     }
     mount.nodev = false;
@@ -179,7 +175,7 @@ fn bind(source: &OsStr, dest: &OsStr, shown: String) -> Result<MountRequest> {
         return Err(Error::new(shown, "the source is empty").fix("-v ./DIR:/TARGET"));
     }
     let given = Path::new(source);
-    let resolved = std::fs::canonicalize(given)
+    let source = Pinned::open(given)
         .what(|| format!("cannot mount {} ({shown})", given.display()))
         .map_err(|e| {
             if e.why == "no such file or directory" {
@@ -190,8 +186,7 @@ fn bind(source: &OsStr, dest: &OsStr, shown: String) -> Result<MountRequest> {
         })?;
     Ok(MountRequest {
         kind: MountKind::Bind(Bind {
-            is_dir: resolved.is_dir(),
-            source: resolved,
+            source,
             recursive: true,
             overlay: false,
             propagation: Propagation::Private,
@@ -283,7 +278,7 @@ fn apply_special(m: &mut MountRequest, option: &str, key: &str, value: Option<&s
         (MountKind::Bind(b), "bind", None) => b.recursive = false,
         (MountKind::Bind(b), "rbind", None) => b.recursive = true,
         (MountKind::Bind(b), "bind-nonrecursive", None | Some("true")) => b.recursive = false,
-        (MountKind::Bind(b), "O", None) if b.is_dir => b.overlay = true,
+        (MountKind::Bind(b), "O", None) if b.source.is_dir() => b.overlay = true,
         (MountKind::Bind(_), "O", None) => {
             return Err(Error::new(shown, "O needs a directory").fix("ro for a file"));
         }

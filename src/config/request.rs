@@ -1,9 +1,9 @@
 //! What one `sbx run` asks for, every value checked and with its source.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -19,12 +19,13 @@ use super::{Source, Sourced};
 use crate::cli::run::{RunArgs, Storage, Upper};
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::Rlimit;
+use crate::sys::pinned::Pinned;
 
 /// Where the root comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Root {
     Host,
-    Directory { path: PathBuf, overlay: bool },
+    Directory { dir: Pinned, overlay: bool },
     Image(String),
 }
 
@@ -249,21 +250,21 @@ fn root<'a>(args: &RunArgs, words: &mut impl Iterator<Item = &'a OsString>) -> R
             None => (text.clone(), false),
         };
         let path = PathBuf::from(path);
-        let resolved = std::fs::canonicalize(&path)
+        let dir = Pinned::open(&path)
             .what(|| format!("cannot use --rootfs {}", path.display()))
             .map_err(|e| e.fix("give a directory that holds a root file system"))?;
-        if !resolved.is_dir() {
+        if !dir.is_dir() {
             return Err(Error::new(
                 format!("cannot use --rootfs {}", path.display()),
                 "not a directory",
             )
             .fix("sbx import FILE NAME, for an archive of a root file system"));
         }
-        if resolved == OsStr::new("/") {
+        if dir.path() == Path::new("/") {
             return Err(Error::new("cannot use --rootfs /", "it is the host's own root")
                 .fix("sbx run --host -- COMMAND"));
         }
-        return Ok(Root::Directory { path: resolved, overlay });
+        return Ok(Root::Directory { dir, overlay });
     }
     let image = words.next().ok_or_else(|| {
         Error::new("cannot run", "no image was given")

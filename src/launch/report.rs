@@ -78,6 +78,10 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
             Error::new(what, "the caller's own hard limit is lower (getrlimit(2))")
                 .fix("ask for no more than `ulimit -H` shows")
         }
+        (_, Errno::ESTALE) => {
+            Error::new(what, "another file was put in its place while sbx was starting")
+                .fix("run it again; do not mount from a directory that another sandbox writes to")
+        }
         (_, Errno::EOWNERDEAD) => Error::new(what, "sbx itself has ended"),
         (_, Errno::EMFILE) => plain().fix("raise the limit of open files: ulimit -n 1024"),
         (_, Errno::EDQUOT) => Error::new(what, "the quota is used up")

@@ -69,7 +69,7 @@ fn execute(
         let store_map = store_map(facts)?;
         let made = scratch::make(plan, dirs, &store_map, &mut unwind)?;
         if let RootPlan::Overlay { lowers, backend: Backend::FuseOverlayfs, .. } = &plan.host.root {
-            server = Some(fuse::start(lowers, &made, &store_map, plan.host.remove)?);
+            server = Some(fuse::start(plan, lowers, &made, &store_map)?);
         }
         scratch = Some(made);
     }
@@ -163,12 +163,16 @@ fn record(plan: &Plan) -> Option<Container> {
 
 /// What the root says about users.
 fn root_files(root: &Root, image: Option<&Image>) -> Result<RootFiles> {
+    let directory;
     let lowers: &[PathBuf] = match (root, image) {
         (Root::Host, _) => {
             let read = |path| std::fs::read_to_string(path).unwrap_or_default();
             return Ok(RootFiles { passwd: read("/etc/passwd"), group: read("/etc/group") });
         }
-        (Root::Directory { path, .. }, _) => std::slice::from_ref(path),
+        (Root::Directory { dir, .. }, _) => {
+            directory = dir.path().to_owned();
+            std::slice::from_ref(&directory)
+        }
         (Root::Image(_), Some(image)) => &image.layers,
         (Root::Image(_), None) => &[],
     };

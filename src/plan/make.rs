@@ -110,6 +110,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
         .map_err(internal)?;
 
     let root = root(inputs, &idmap)?;
+    let mounts = mounts::all(request, &idmap, &user, &home, dirs, caps)?;
     let spec: Spec = SpecBuilder::default()
         .version("1.2.0")
         .process(process)
@@ -121,7 +122,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
                 .map_err(internal)?,
         )
         .hostname(hostname.clone())
-        .mounts(mounts::all(request, &idmap, &user, &home, dirs)?)
+        .mounts(mounts.list)
         .linux(linux)
         .build()
         .map_err(internal)?;
@@ -141,6 +142,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
             remove: request.keep == Keep::Remove || !matches!(request.root, Root::Image(_)),
             filter,
             keyring,
+            pinned: mounts.pinned,
             files: files::supplied(request, &hostname),
             keep_groups: request.keep_groups,
             init: request.init.value,
@@ -290,12 +292,14 @@ fn root(inputs: &Inputs<'_>, map: &IdMap) -> Result<RootPlan> {
     let Inputs { request, image, facts, .. } = inputs;
     match (&request.root, image) {
         (Root::Host, _) => Ok(RootPlan::Host(host_entries()?)),
-        (Root::Directory { path, overlay: false }, _) => Ok(RootPlan::Directory(path.clone())),
-        (Root::Directory { path, .. }, _) => Ok(RootPlan::Overlay {
-            lowers: vec![path.clone()],
-            backend: backend(request, facts, std::slice::from_ref(path), false)?,
-            image: None,
-        }),
+        (Root::Directory { dir, overlay: false }, _) => {
+            Ok(RootPlan::Directory(dir.path().to_owned()))
+        }
+        (Root::Directory { dir, .. }, _) => {
+            let lowers = vec![dir.path().to_owned()];
+            let backend = backend(request, facts, &lowers, false)?;
+            Ok(RootPlan::Overlay { lowers, backend, image: None })
+        }
         (Root::Image(_), Some(image)) => {
             // Layers hold the ids of the store's map. Another map shows them shifted, which only a
             // server in the store's own namespace can undo without copying every file.

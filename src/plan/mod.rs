@@ -21,6 +21,7 @@ use nix::sys::signal::Signal;
 use oci_spec::runtime::Spec;
 
 use crate::profile::Filter;
+use crate::sys::pinned::Pinned;
 use crate::userns::idmap::IdMap;
 
 /// Immutable once made: what every stage reads.
@@ -39,6 +40,8 @@ pub(crate) struct HostPlan {
     pub(crate) remove: bool,
     pub(crate) filter: Filter,
     pub(crate) keyring: Keyring,
+    /// The files of the host that mounts and root show, each as it was looked up.
+    pub(crate) pinned: Vec<Pinned>,
     /// Files of the sandbox's own, put over the root's.
     pub(crate) files: Vec<SuppliedFile>,
     pub(crate) keep_groups: bool,

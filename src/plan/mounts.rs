@@ -6,10 +6,19 @@ use oci_spec::runtime::{Mount, MountBuilder};
 
 use super::users::Resolved;
 use crate::config::{MountKind, MountRequest, Network, Request, Root};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::host::dirs::{self, Dirs};
+use crate::profile::CapSet;
 use crate::sys;
+use crate::sys::pinned::Pinned;
 use crate::userns::idmap::IdMap;
+
+/// Mounts, and the files of the host that they show.
+#[derive(Default)]
+pub(crate) struct Mounts {
+    pub(crate) list: Vec<Mount>,
+    pub(crate) pinned: Vec<Pinned>,
+}
 
 /// What an unprivileged process expects of a root file system, with the options of runtime-spec's
 /// "Default Filesystems".
@@ -19,7 +28,8 @@ pub(crate) fn all(
     user: &Resolved,
     home: &str,
     dirs: &Dirs,
-) -> Result<Vec<Mount>> {
+    caps: CapSet,
+) -> Result<Mounts> {
     let mut out = Vec::new();
     base(&mut out, request, map);
     if request.root == Root::Host {
@@ -29,8 +39,8 @@ pub(crate) fn all(
             let given = request.mounts.iter().any(|m| m.target == Path::new(target));
             // A plain directory gets no place to mount on that it does not have.
             let place = match &request.root {
-                Root::Directory { path, overlay: false } => {
-                    path.join(&target[1..]).symlink_metadata().is_ok_and(|m| m.is_dir())
+                Root::Directory { dir, overlay: false } => {
+                    dir.path().join(&target[1..]).symlink_metadata().is_ok_and(|m| m.is_dir())
                 }
                 _ => true,
             };
@@ -42,8 +52,21 @@ pub(crate) fn all(
     for mount in &request.mounts {
         out.push(requested(mount));
     }
-    mask_own(&mut out, request, dirs)?;
-    Ok(out)
+    let mut mounts = Mounts { list: out, pinned: pinned(request) };
+    mask_own(&mut mounts, request, dirs, caps)?;
+    Ok(mounts)
+}
+
+fn pinned(request: &Request) -> Vec<Pinned> {
+    let root = match &request.root {
+        Root::Directory { dir, .. } => Some(dir),
+        _ => None,
+    };
+    let binds = request.mounts.iter().filter_map(|m| match &m.kind {
+        MountKind::Bind(b) => Some(&b.source),
+        _ => None,
+    });
+    root.into_iter().chain(binds).cloned().collect()
 }
 
 fn base(out: &mut Vec<Mount>, request: &Request, map: &IdMap) {
@@ -110,7 +133,7 @@ fn requested(m: &MountRequest) -> Mount {
             options.push(b.propagation.option().to_owned());
             let options: Vec<&str> = options.iter().map(String::as_str).collect();
             let kind = if b.overlay { "overlay" } else { "bind" };
-            mount(kind, &b.source, &m.target, &options)
+            mount(kind, b.source.path(), &m.target, &options)
         }
         MountKind::Tmpfs { size_bytes, mode } => {
             options.extend(size_bytes.map(|s| format!("size={s}")));
@@ -127,48 +150,107 @@ fn requested(m: &MountRequest) -> Mount {
 
 /// sbx's own directories are never visible inside, even where a bind covers them: the store's
 /// integrity, compiled filters and the user's profiles would be in the sandbox's hands.
-fn mask_own(out: &mut Vec<Mount>, request: &Request, dirs: &Dirs) -> Result<()> {
-    let sources: Vec<(PathBuf, PathBuf, String)> = request
-        .mounts
-        .iter()
-        .filter_map(|m| match &m.kind {
-            MountKind::Bind(b) => Some((b.source.clone(), m.target.clone(), m.text.clone())),
-            _ => None,
-        })
-        .chain(match &request.root {
-            Root::Directory { path, .. } => {
-                Some((path.clone(), PathBuf::from("/"), format!("--rootfs {}", path.display())))
-            }
-            _ => None,
-        })
-        .collect();
-    let mask = |target: &Path| {
-        let options = ["ro", "nosuid", "nodev", "noexec", "mode=000"];
-        fs("tmpfs", &target.to_string_lossy(), &options)
-    };
+fn mask_own(out: &mut Mounts, request: &Request, dirs: &Dirs, caps: CapSet) -> Result<()> {
     let own = own_directories(dirs);
-    for (source, target, text) in sources {
+    for shown in shown(request) {
+        let source = shown.source.path();
         for own in &own {
             if source.starts_with(own) {
-                return Err(Error::new(text, format!("{} belongs to sbx itself", own.display()))
-                    .fix("mount another directory"));
+                let why = format!("{} belongs to sbx itself", own.display());
+                return Err(Error::new(shown.text, why).fix("mount another directory"));
             }
-            let Ok(below) = own.strip_prefix(&source) else { continue };
+            let Ok(below) = own.strip_prefix(source) else { continue };
+            check_mask_holds(&shown.text, own, caps)?;
             // What does not exist yet could be made from inside, and believed by the next run.
             dirs::make_private(own)?;
-            out.push(mask(&target.join(below)));
+            if let Some(options) = &shown.options {
+                hold_in_place(out, source, shown.target, below, options)?;
+            }
+            out.list.push(mask(&shown.target.join(below)));
         }
     }
     if request.root == Root::Host {
         // Directories that --host shows are binds as well.
         for own in own.iter().filter(|own| own.exists()) {
             let covered = out
+                .list
                 .iter()
                 .any(|m| m.typ().as_deref() == Some("tmpfs") && own.starts_with(m.destination()));
             if !covered {
-                out.push(mask(own));
+                check_mask_holds("--host", own, caps)?;
+                out.list.push(mask(own));
             }
         }
+    }
+    Ok(())
+}
+
+/// A directory of the host that is shown, and where.
+struct Shown<'a> {
+    source: &'a Pinned,
+    target: &'a Path,
+    text: String,
+    /// Of the mount, where what is done inside happens on the host.
+    options: Option<Vec<String>>,
+}
+
+fn shown(request: &Request) -> Vec<Shown<'_>> {
+    let mut out: Vec<_> = request
+        .mounts
+        .iter()
+        .filter_map(|m| {
+            let MountKind::Bind(b) = &m.kind else { return None };
+            let options = (!b.overlay).then(|| requested(m).options().clone()).flatten();
+            Some(Shown { source: &b.source, target: &m.target, text: m.text.clone(), options })
+        })
+        .collect();
+    if let Root::Directory { dir, overlay } = &request.root {
+        let options = ["rbind", "rw", "nosuid", "nodev", "rprivate"].map(str::to_owned).to_vec();
+        out.push(Shown {
+            source: dir,
+            target: Path::new("/"),
+            text: format!("--rootfs {}", dir.path().display()),
+            options: (!overlay).then_some(options),
+        });
+    }
+    out
+}
+
+fn mask(target: &Path) -> Mount {
+    let options = ["ro", "nosuid", "nodev", "noexec", "mode=000"];
+    fs("tmpfs", &target.to_string_lossy(), &options)
+}
+
+fn check_mask_holds(text: &str, own: &Path, caps: CapSet) -> Result<()> {
+    if !CapSet::parse("SYS_ADMIN").is_some_and(|admin| caps.contains(admin)) {
+        return Ok(());
+    }
+    let why = format!(
+        "it holds {}, which belongs to sbx itself and cannot be hidden from CAP_SYS_ADMIN",
+        own.display()
+    );
+    Err(Error::new(text, why).fix("mount a directory below it, or leave --cap-add SYS_ADMIN out"))
+}
+
+/// Each directory between a bind and the mask below it becomes a mount of its own: rename(2) refuses to
+/// move those (EBUSY). Otherwise the mask would move with its parent, and make room for a directory that
+/// the next run takes for sbx's own.
+fn hold_in_place(
+    out: &mut Mounts,
+    source: &Path,
+    target: &Path,
+    below: &Path,
+    options: &[String],
+) -> Result<()> {
+    let mut between: Vec<&Path> = below.ancestors().skip(1).collect();
+    // The last one is the bind itself.
+    between.pop();
+    for part in between.into_iter().rev() {
+        let dir = source.join(part);
+        let held = Pinned::open(&dir).what(|| format!("cannot look at {}", dir.display()))?;
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        out.list.push(bind(&dir, &target.join(part), &options));
+        out.pinned.push(held);
     }
     Ok(())
 }

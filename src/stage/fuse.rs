@@ -6,7 +6,7 @@
 //! the sandbox has; that is how keep-id shows the right owners without a copy of the layers.
 
 use std::io::Read as _;
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -18,7 +18,8 @@ use super::scratch::Scratch;
 use crate::error::{Context, Error, Result};
 use crate::host::prereq;
 use crate::launch::supervise;
-use crate::sys;
+use crate::plan::Plan;
+use crate::sys::{self, pinned};
 use crate::userns::idmap::IdMap;
 use crate::userns::worker;
 
@@ -27,7 +28,17 @@ pub(crate) const JOB: &str = "fuse-overlayfs";
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Job {
     program: PathBuf,
+    /// Behind the lower directories.
     options: String,
+    lower: Lower,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Lower {
+    /// Layers of the store, as the option wants them.
+    Names(String),
+    /// A directory that must be the one that was looked at.
+    Pinned(PathBuf, [u64; 3]),
 }
 
 /// The running server. Killed when dropped: a FUSE mount whose sandbox is gone serves nobody.
@@ -39,14 +50,19 @@ pub(crate) struct Server {
 }
 
 pub(crate) fn start(
+    plan: &Plan,
     lowers: &[PathBuf],
     scratch: &Scratch,
     map: &IdMap,
-    volatile: bool,
 ) -> Result<Server> {
     let program =
         prereq::find_program(JOB).ok_or_else(|| prereq::program(JOB, "fuse-overlayfs"))?;
-    let job = Job { program, options: options(lowers, scratch, volatile)? };
+    let pinned = |lower: &PathBuf| plan.host.pinned.iter().find(|p| p.path() == lower);
+    let lower = match lowers {
+        [one] if let Some(p) = pinned(one) => Lower::Pinned(one.clone(), p.numbers()),
+        _ => Lower::Names(stacked(lowers)?),
+    };
+    let job = Job { program, options: options(scratch, plan.host.remove)?, lower };
     let (theirs, socket) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .what(|| "cannot make a socket for fuse-overlayfs")?;
@@ -56,22 +72,26 @@ pub(crate) fn start(
     Ok(Server { child, pidfd, socket: Some(socket) })
 }
 
-fn options(lowers: &[PathBuf], scratch: &Scratch, volatile: bool) -> Result<String> {
-    let name = |path: &Path| {
-        let text = path.to_str().filter(|t| !t.contains([',', ':', '\\']));
-        text.map(str::to_owned).ok_or_else(|| {
-            Error::new(
-                format!("cannot hand {} to fuse-overlayfs", path.display()),
-                "its options cannot express a comma, a colon, a backslash or what is not UTF-8",
-            )
-            .fix("move the directory")
-        })
-    };
-    // Topmost first, as for the kernel.
-    let lowers = lowers.iter().rev().map(|l| name(l)).collect::<Result<Vec<_>>>()?.join(":");
+fn name(path: &Path) -> Result<String> {
+    let text = path.to_str().filter(|t| !t.contains([',', ':', '\\']));
+    text.map(str::to_owned).ok_or_else(|| {
+        Error::new(
+            format!("cannot hand {} to fuse-overlayfs", path.display()),
+            "its options cannot express a comma, a colon, a backslash or what is not UTF-8",
+        )
+        .fix("move the directory")
+    })
+}
+
+/// Topmost first, as for the kernel.
+fn stacked(lowers: &[PathBuf]) -> Result<String> {
+    Ok(lowers.iter().rev().map(|l| name(l)).collect::<Result<Vec<_>>>()?.join(":"))
+}
+
+fn options(scratch: &Scratch, volatile: bool) -> Result<String> {
     let (upper, work) = (name(&scratch.path("upper"))?, name(&scratch.path("work"))?);
     let volatile = if volatile { ",volatile" } else { "" };
-    Ok(format!("lowerdir={lowers},upperdir={upper},workdir={work}{volatile}"))
+    Ok(format!("upperdir={upper},workdir={work}{volatile}"))
 }
 
 /// In the worker: waits for the descriptor of /dev/fuse, then becomes the server.
@@ -80,10 +100,19 @@ pub(crate) fn program(job: Job) -> Box<dyn FnOnce() -> Result<Command>> {
         let stdin = rustix::stdio::stdin();
         let device = sys::receive_fd(stdin.as_raw_fd(), sys::Inherit::Yes)
             .what(|| "cannot receive the descriptor of /dev/fuse")?;
+        let lower = match job.lower {
+            Lower::Names(names) => names,
+            Lower::Pinned(path, numbers) => {
+                let dir = pinned::reopen(&path, numbers)
+                    .what(|| format!("cannot use {} as root", path.display()))?;
+                format!("/proc/self/fd/{}", dir.into_raw_fd())
+            }
+        };
+        let options = format!("lowerdir={lower},{}", job.options);
         let mut command = Command::new(job.program);
         // fuse3 takes a descriptor that is mounted already in the place of a mount point.
         command
-            .args(["-f", "-o", &job.options, &format!("/dev/fd/{}", device.as_raw_fd())])
+            .args(["-f", "-o", &options, &format!("/dev/fd/{}", device.as_raw_fd())])
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         std::mem::forget(device);

@@ -15,9 +15,10 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::path::Path;
 
-use sbx_child::{Op, SLOTS, Slot};
+use sbx_child::{From, Op, SLOTS, Slot};
 
 use crate::error::{Error, Result};
+use crate::plan::Plan;
 
 /// What to say about an operation that failed.
 pub(crate) struct About {
@@ -81,6 +82,13 @@ impl Steps {
         self.next_slot += 1;
         Ok(slot)
     }
+}
+
+/// A path of the host for the child: the very file that the plan was made with, where it holds one.
+pub(crate) fn host(plan: &Plan, path: &Path) -> Result<From<'static>> {
+    let text = c_path(path)?;
+    let pinned = plan.host.pinned.iter().find(|p| p.path() == path);
+    Ok(pinned.map_or(From::Host(text), |p| From::Pinned(text, p.id())))
 }
 
 /// A C string that lives as long as the process.

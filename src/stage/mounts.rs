@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Mount;
-use sbx_child::{From, Lookup, Op, Param, Shape, Slot};
+use sbx_child::{Lookup, Op, Param, Shape, Slot};
 
 use super::memory::Memory;
 use super::root::{PRIVATE, RDONLY, Root, SLAVE, Upper};
@@ -12,6 +12,7 @@ use super::scratch::Scratch;
 use super::{Hint, Steps, c_path, c_str, leak};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, RootPlan};
+use crate::sys::pinned::Pinned;
 
 /// A mount that is made and waits to be attached.
 pub(crate) struct Detached {
@@ -59,9 +60,9 @@ pub(crate) fn before_map(steps: &mut Steps, plan: &Plan) -> Result<Vec<Option<De
         let kind = match mount.typ().as_deref() {
             Some("bind") => {
                 let recursive = options(mount).any(|o| o == "rbind");
-                let from = From::Host(c_path(source)?);
+                let from = super::host(plan, source)?;
                 steps.push(Op::CloneTree { from, recursive, out: slot }, what.clone());
-                shape = shape_of(source);
+                shape = shape_of(plan, source);
                 attributes(steps, mount, slot, recursive, what);
                 Kind::Foreign
             }
@@ -104,7 +105,7 @@ pub(crate) fn before_pivot(
                     .ok_or_else(|| Error::new(what.clone(), "there is no scratch directory"))?;
                 let upper = Upper::on_disk(scratch, &number.to_string())?;
                 let lowers = mount.source().clone().into_iter().collect::<Vec<_>>();
-                let from = super::root::overlay(steps, &lowers, &upper, true)?;
+                let from = super::root::overlay(steps, plan, &lowers, &upper, true)?;
                 steps.push(Op::CloneTree { from, recursive: false, out: slot }, what.clone());
                 attributes(steps, mount, slot, false, what);
                 Kind::Own
@@ -132,8 +133,9 @@ fn options(mount: &Mount) -> impl Iterator<Item = &str> {
     mount.options().iter().flatten().map(String::as_str)
 }
 
-fn shape_of(source: &Path) -> Shape {
-    if source.is_dir() { Shape::Dir } else { Shape::File }
+fn shape_of(plan: &Plan, source: &Path) -> Shape {
+    let held = plan.host.pinned.iter().find(|p| p.path() == source);
+    if held.map_or_else(|| source.is_dir(), Pinned::is_dir) { Shape::Dir } else { Shape::File }
 }
 
 /// A tmpfs with no limit of its own needs no file system of its own.

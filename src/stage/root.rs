@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use sbx_child::{From, Op, Param, Shape, Slot};
+use sbx_child::{From, Lookup, Op, Param, Shape, Slot};
 
 use super::memory::Memory;
 use super::scratch::Scratch;
@@ -30,7 +30,7 @@ pub(crate) struct Root {
 pub(crate) fn before_map(steps: &mut Steps, plan: &Plan) -> Result<Option<Root>> {
     let RootPlan::Directory(dir) = &plan.host.root else { return Ok(None) };
     let slot = steps.slot()?;
-    let from = From::Host(c_path(dir)?);
+    let from = super::host(plan, dir)?;
     let what = format!("cannot use {} as root", dir.display());
     steps.push(Op::CloneTree { from, recursive: true, out: slot }, what.clone());
     let attr = Op::SetAttr {
@@ -59,7 +59,7 @@ pub(crate) fn before_pivot(
     let slot = match (&plan.host.root, scratch, fuse) {
         (_, _, Some(socket)) => served(steps, socket)?,
         (RootPlan::Overlay { lowers, backend: Backend::Memory { mode }, .. }, ..) => {
-            native_in_memory(steps, lowers, *mode, memory)?
+            native_in_memory(steps, plan, lowers, *mode, memory)?
         }
         (RootPlan::Overlay { lowers, .. }, Some(scratch), None) => {
             native(steps, plan, lowers, scratch)?
@@ -120,7 +120,7 @@ pub(crate) fn fill_host(
 fn native(steps: &mut Steps, plan: &Plan, lowers: &[PathBuf], scratch: &Scratch) -> Result<Slot> {
     let slot = steps.slot()?;
     let upper = Upper::on_disk(scratch, "")?;
-    let merged = overlay(steps, lowers, &upper, plan.host.remove)?;
+    let merged = overlay(steps, plan, lowers, &upper, plan.host.remove)?;
     let what = "cannot take up the stacked root";
     steps.push(Op::CloneTree { from: merged, recursive: false, out: slot }, what);
     Ok(slot)
@@ -129,13 +129,14 @@ fn native(steps: &mut Steps, plan: &Plan, lowers: &[PathBuf], scratch: &Scratch)
 /// An overlay whose changes stay in memory: nothing is made on disk, and nothing is to be removed.
 fn native_in_memory(
     steps: &mut Steps,
+    plan: &Plan,
     lowers: &[PathBuf],
     mode: u32,
     memory: &mut Memory,
 ) -> Result<Slot> {
     let slot = steps.slot()?;
     let upper = Upper::Memory { fs: memory.overlay_dirs(steps, mode)? };
-    let merged = overlay(steps, lowers, &upper, true)?;
+    let merged = overlay(steps, plan, lowers, &upper, true)?;
     let what = "cannot take up the stacked root";
     steps.push(Op::CloneTree { from: merged, recursive: false, out: slot }, what);
     Ok(slot)
@@ -172,6 +173,7 @@ const OPTIONS_MAX: usize = 4000;
 /// Mounts an overlay; where it is comes back.
 pub(crate) fn overlay(
     steps: &mut Steps,
+    plan: &Plan,
     lowers: &[PathBuf],
     upper: &Upper,
     volatile: bool,
@@ -196,6 +198,18 @@ pub(crate) fn overlay(
     rest.extend(flags);
 
     let mut names = stacked(lowers, matches!(upper, Upper::Disk { .. }));
+    if let [lower] = lowers
+        && let pinned @ From::Pinned(..) = super::host(plan, lower)?
+    {
+        names = match upper {
+            // It becomes the working directory.
+            Upper::Disk { .. } => {
+                base = pinned;
+                b".".to_vec()
+            }
+            Upper::Memory { fs } => lower_in_memory(steps, *fs, pinned, lower)?,
+        };
+    }
     if names.len() + rest.len() >= OPTIONS_MAX
         && let Upper::Disk { scratch, .. } = upper
     {
@@ -214,6 +228,30 @@ pub(crate) fn overlay(
     let what = format!("cannot mount an overlay of {} layers", lowers.len());
     steps.push_hint(Op::Overlay { base, options, target }, what, Hint::Overlay);
     Ok(merged)
+}
+
+/// Mounts the one lower directory where an overlay in memory finds it by a relative name, too.
+fn lower_in_memory(
+    steps: &mut Steps,
+    fs: Slot,
+    lower: From<'static>,
+    path: &Path,
+) -> Result<Vec<u8>> {
+    let (mount, target) = (steps.slot()?, steps.slot()?);
+    let name = c"lower";
+    let what = format!("cannot use {} as root", path.display());
+    steps.push(Op::CloneTree { from: lower, recursive: false, out: mount }, what.clone());
+    steps.push(Op::Mkdir { dir: fs, path: name, mode: 0o755 }, what.clone());
+    let lookup = Lookup {
+        shape: Shape::Dir,
+        create: false,
+        no_symlinks: true,
+        no_pseudo: false,
+        optional: false,
+    };
+    steps.push(Op::Target { root: fs, path: name, lookup, out: target }, what.clone());
+    steps.push(Op::Attach { mount, target, own: false }, what);
+    Ok(name.to_bytes().to_vec())
 }
 
 /// The lower directories as the kernel wants them, the topmost first; by their last component where
