@@ -89,6 +89,39 @@ fn a_single_file_can_be_bound() {
 }
 
 #[test]
+fn a_mount_wins_over_a_file_that_is_supplied() {
+    let world = World::new();
+    let file = world.file("mine\n");
+    let folder = world.folder();
+    for name in ["hosts", "hostname", "resolv.conf"] {
+        std::fs::write(folder.join(name), "mine\n").unwrap();
+        let mount = format!("{}:/etc/{name}", file.display());
+        let script = format!("cat /etc/{name}");
+        assert_eq!(world.image_sh(&["-v", &mount], &script).ok(), "mine", "{name}");
+    }
+    let before = tree::fingerprint(&folder);
+    let mount = format!("{}:/etc", folder.display());
+    let script = "cd /etc && cat hosts hostname resolv.conf";
+    assert_eq!(world.image_sh(&["-v", &mount], script).ok(), "mine\nmine\nmine");
+    assert_eq!(world.image_sh(&["-v", &format!("{mount}:ro")], script).ok(), "mine\nmine\nmine");
+    tree::assert_same(&folder, &before, "");
+    // Below a directory that has no such files none is made, and the rest of /etc has them as ever.
+    let empty = format!("{}:/etc", world.folder().display());
+    assert_eq!(world.image_sh(&["-v", &empty], "ls -A /etc").ok(), "");
+    let beside = format!("{}:/etc/beside", file.display());
+    assert_ne!(world.image_sh(&["-v", &beside], "cat /etc/hosts").ok(), "");
+    // What --add-host asks for would be lost.
+    let mount = format!("{}:/etc/hosts", file.display());
+    for mount in [mount, empty] {
+        let flags = ["-v", &mount, "--add-host", "peer:10.1.2.3"];
+        let said = world.image_sh(&flags, "true").fails(125);
+        for word in ["--add-host peer:10.1.2.3", "covers /etc/hosts", &mount, "Fix:"] {
+            assert!(said.contains(word), "{word} is not in {said}");
+        }
+    }
+}
+
+#[test]
 fn options_are_in_force() {
     let world = World::new();
     let folder = world.folder();

@@ -4,21 +4,31 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::SuppliedFile;
-use crate::config::{Network, Request, Root};
+use crate::config::{MountRequest, Network, Request, Root};
+use crate::error::{Error, Result};
 
-pub(crate) fn supplied(request: &Request, hostname: &str) -> Vec<SuppliedFile> {
+/// A file over which the caller mounts something, or over a directory above it, is the caller's.
+pub(crate) fn supplied(request: &Request, hostname: &str) -> Result<Vec<SuppliedFile>> {
     let mut files = Vec::new();
     let host_root = request.root == Root::Host;
     let host_net = request.network.value == Network::Host;
     // A root that is a plain directory is not written to, not even to make a place to mount on.
     let optional = matches!(request.root, Root::Host | Root::Directory { overlay: false, .. });
     let mut add = |path: &Path, content: Vec<u8>, optional: bool| {
-        files.push(SuppliedFile { path: path.to_owned(), content, optional });
+        if covering(request, path).is_none() {
+            files.push(SuppliedFile { path: path.to_owned(), content, optional });
+        }
     };
     add(Path::new("/etc/hostname"), format!("{hostname}\n").into_bytes(), optional);
+    let hosts_path = Path::new("/etc/hosts");
+    if let (Some(line), Some(mount)) = (request.add_hosts.first(), covering(request, hosts_path)) {
+        let what = format!("--add-host {}:{}", line.name, line.address);
+        return Err(Error::new(what, format!("{} covers /etc/hosts", mount.text))
+            .fix("leave --add-host out and write the line into what is mounted there"));
+    }
     if !request.no_hosts {
         let text = hosts(request, hostname, host_root || host_net).into_bytes();
-        add(Path::new("/etc/hosts"), text, optional && request.add_hosts.is_empty());
+        add(hosts_path, text, optional && request.add_hosts.is_empty());
     }
     // The host's own file may be a link to below /run, which is not there inside.
     let resolv = Path::new("/etc/resolv.conf");
@@ -29,7 +39,11 @@ pub(crate) fn supplied(request: &Request, hostname: &str) -> Vec<SuppliedFile> {
     } else if !host_root {
         add(resolv, Vec::new(), optional);
     }
-    files
+    Ok(files)
+}
+
+fn covering<'r>(request: &'r Request, path: &Path) -> Option<&'r MountRequest> {
+    request.mounts.iter().find(|m| path.starts_with(&m.target))
 }
 
 fn hosts(request: &Request, hostname: &str, from_host: bool) -> String {

@@ -143,7 +143,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
             filter,
             keyring,
             pinned: mounts.pinned,
-            files: files::supplied(request, &hostname),
+            files: files::supplied(request, &hostname)?,
             keep_groups: request.keep_groups,
             init: request.init.value,
             interactive: request.interactive,
