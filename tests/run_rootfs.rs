@@ -2,12 +2,20 @@
 
 mod common;
 
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 use common::{World, tree};
 
 fn in_root(world: &World, root: &Path, flags: &[&str], script: &str) -> common::Finished {
     world.sbx(["run", "--rootfs"]).arg(root).args(flags).args(["--", "sh", "-c", script]).run()
+}
+
+/// A root with /etc/NAME as a symbolic link.
+fn root_with_link(name: &str, text: &str, world: &World) -> PathBuf {
+    let root = world.rootfs();
+    symlink(text, root.join("etc").join(name)).unwrap();
+    root
 }
 
 #[test]
@@ -160,6 +168,84 @@ fn names_and_resolver_are_supplied_without_touching_the_root() {
     tree::assert_same(&root, &before, "");
 }
 
+/// As with systemd-resolved: /etc/resolv.conf leads to below /run, where no image has anything.
+#[test]
+fn a_link_that_leads_nowhere_gets_what_is_supplied() {
+    let world = World::new();
+    let canary = world.folder();
+    let up = format!("../../../../../../../../..{}/hosts", canary.display());
+    for text in ["../run/systemd/resolve/file", "/run/deep/file", "new", "link2", &up] {
+        let root = root_with_link("hosts", text, &world);
+        symlink("link1", root.join("etc/link2")).unwrap();
+        symlink("/var/run/../run/last", root.join("etc/link1")).unwrap();
+        let before = tree::fingerprint(&root);
+        let over = format!("{}:O", root.display());
+        let run = ["run", "--rootfs", &over, "--add-host", "peer:10.1.2.3", "--"];
+        let printed = world.sbx(run).args(["cat", "/etc/hosts"]).ok();
+        assert!(printed.contains("10.1.2.3"), "{text}: {printed}");
+        tree::assert_same(&root, &before, text);
+        assert!(std::fs::read_dir(&canary).unwrap().next().is_none(), "{text}");
+    }
+    // An image's own layers are stacked in the same way; the other two files are, too.
+    for name in ["hostname", "resolv.conf"] {
+        let root = root_with_link(name, "../run/x/y", &world);
+        let over = format!("{}:O", root.display());
+        let run = ["run", "--rootfs", &over, "--", "test", "-f"];
+        world.sbx(run).arg(Path::new("/etc").join(name)).ok();
+    }
+}
+
+#[test]
+fn links_that_go_round_in_circles_are_refused_by_name() {
+    let world = World::new();
+    for text in ["hosts", "nowhere/../hosts", "link9"] {
+        let root = root_with_link("hosts", text, &world);
+        symlink("new", root.join("etc/link0")).unwrap();
+        for n in 0..9 {
+            symlink(format!("link{n}"), root.join(format!("etc/link{}", n + 1))).unwrap();
+        }
+        let over = format!("{}:O", root.display());
+        let said = world.sbx(["run", "--rootfs", &over, "--", "true"]).fails(125);
+        for word in ["/etc/hosts", "symbolic link", "Fix:"] {
+            assert!(said.contains(word), "{text}: {word} is not in {said}");
+        }
+    }
+}
+
+/// Nothing is made in a directory of the caller's; in a file system of the sandbox's own it is.
+#[test]
+fn in_a_directory_a_link_is_followed_to_what_the_sandbox_owns() {
+    let world = World::new();
+    let root = root_with_link("hosts", "/run/deep/hosts", &world);
+    let before = tree::fingerprint(&root);
+    let script = "cat /etc/hosts 2>/dev/null; echo end";
+    assert_eq!(in_root(&world, &root, &[], script).expect_code(0).text(), "end");
+    let printed = in_root(&world, &root, &["--tmpfs", "/run"], script).expect_code(0).text();
+    assert!(printed.contains("localhost"), "{printed}");
+    let said = in_root(&world, &root, &["--add-host", "peer:10.1.2.3"], "true").expect_code(125);
+    assert!(said.stderr.contains("/etc/hosts") && said.stderr.contains("Fix:"), "{said:?}");
+    tree::assert_same(&root, &before, "");
+}
+
+/// The host's /etc and /run as on a system with systemd-resolved, in a mount namespace.
+#[test]
+fn the_hosts_resolver_is_there_with_the_hosts_network() {
+    let world = World::new();
+    let etc = world.folder();
+    symlink("../run/systemd/resolve/stub-resolv.conf", etc.join("resolv.conf")).unwrap();
+    let prepare = format!(
+        "mount --bind {} /etc && mount -t tmpfs none /run && mkdir -p /run/systemd/resolve && \
+         echo nameserver 192.0.2.7 >/run/systemd/resolve/stub-resolv.conf && exec \"$@\"",
+        etc.display()
+    );
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]);
+    command.args(["sh", "-c", &prepare, "sh"]).arg(common::world::binary());
+    let run = ["run", "--host", "--network", "host", "--", "cat", "/etc/resolv.conf"];
+    let printed = common::Sbx::through(&world, command).args(run).ok();
+    assert_eq!(printed, "nameserver 192.0.2.7");
+}
+
 #[test]
 fn the_device_directory_is_minimal() {
     let world = World::new();
@@ -207,7 +293,7 @@ fn links_in_the_root_lead_nowhere_outside() {
                 Ok(_) => std::fs::remove_file(&at).unwrap(),
                 Err(_) => {}
             }
-            std::os::unix::fs::symlink(target, &at).unwrap();
+            symlink(target, &at).unwrap();
             let script = "echo x >/dev/null; stat -c %t:%T /dev/null";
             let workdir = if place == "work" { "/work" } else { "/" };
             let finished = in_root(&world, &root, &["-w", workdir], script);
@@ -231,7 +317,7 @@ fn a_root_with_proc_as_a_link_is_refused_by_name() {
     let world = World::new();
     let root = world.rootfs();
     std::fs::remove_dir(root.join("proc")).unwrap();
-    std::os::unix::fs::symlink("/tmp", root.join("proc")).unwrap();
+    symlink("/tmp", root.join("proc")).unwrap();
     let said = in_root(&world, &root, &[], "true").expect_code(125).stderr;
     assert!(said.contains("/proc"), "{said}");
 }
@@ -252,7 +338,7 @@ fn the_storage_asked_for_is_used_or_it_is_an_error() {
     let empty = world.folder();
     // newuidmap and newgidmap are there, fuse-overlayfs is not.
     for helper in ["newuidmap", "newgidmap"] {
-        std::os::unix::fs::symlink(common::which(helper).unwrap(), empty.join(helper)).unwrap();
+        symlink(common::which(helper).unwrap(), empty.join(helper)).unwrap();
     }
     let said =
         world.image_sh(&["--storage", "fuse-overlayfs"], "true").env("PATH", &empty).fails(125);

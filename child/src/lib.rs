@@ -10,6 +10,7 @@
 mod init;
 mod mount;
 mod op;
+mod path;
 mod process;
 mod run;
 mod sys;

@@ -5,23 +5,20 @@
 use core::ffi::CStr;
 
 use crate::op::{FileId, From, Lookup, Param, Shape, Slot};
+use crate::path::{self, LINKS_MAX};
 use crate::process::send_fd;
 use crate::run::State;
 use crate::sys::{
-    self, EEXIST, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ESTALE, EXDEV, Errno, Result, call,
-    nr,
+    self, EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR, ESTALE, EXDEV, Errno, Result, call, nr,
 };
 
 const EPERM: Errno = Errno(1);
 const EBUSY: Errno = Errno(16);
-const EROFS: Errno = Errno(30);
 
 /// `statfs(2)`, f_type.
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 const SYSFS_MAGIC: u64 = 0x6265_6572;
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
-
-const PATH_MAX: usize = 4096;
 
 /// `umount(2)`.
 const MNT_DETACH: usize = 2;
@@ -186,14 +183,16 @@ pub(crate) fn target(
     out: Slot,
 ) -> Result<()> {
     let dir = state.fd(root)?;
-    let fd = match resolve(dir, path, lookup.shape, lookup.no_symlinks) {
-        Err(ENOENT | ENOTDIR) if lookup.optional => {
+    let mut found = path::resolve(dir, path, lookup.shape, lookup.no_symlinks);
+    if found == Err(ENOENT) && lookup.create {
+        let links = if lookup.no_symlinks { 0 } else { LINKS_MAX };
+        found = path::make(state, dir, path, lookup.shape, links)
+            .and_then(|()| path::resolve(dir, path, lookup.shape, lookup.no_symlinks));
+    }
+    let fd = match found {
+        Err(ENOENT | ENOTDIR | EXDEV | ELOOP) if lookup.optional => {
             state.set_absent(out, true);
             return Ok(());
-        }
-        Err(ENOENT) if lookup.create => {
-            make(state, dir, path, lookup.shape)?;
-            resolve(dir, path, lookup.shape, lookup.no_symlinks)?
         }
         other => other?,
     };
@@ -207,86 +206,6 @@ pub(crate) fn target(
     state.put(out, fd)
 }
 
-fn resolve(root: i32, path: &CStr, shape: Shape, no_symlinks: bool) -> Result<i32> {
-    let mut flags = sys::O_PATH;
-    if shape == Shape::Dir {
-        flags |= sys::O_DIRECTORY;
-    }
-    let mut rules = sys::RESOLVE_IN_ROOT | sys::RESOLVE_NO_MAGICLINKS;
-    if no_symlinks {
-        rules |= sys::RESOLVE_NO_SYMLINKS;
-    }
-    sys::openat2(root, path, flags, 0, rules)
-}
-
-/// Makes the missing components of `path`, each below a descriptor of its parent, and only where the
-/// parent lies in a file system of the sandbox's own.
-fn make(state: &State, root: i32, path: &CStr, shape: Shape) -> Result<()> {
-    let bytes = path.to_bytes();
-    if bytes.len() >= PATH_MAX {
-        return Err(ENAMETOOLONG);
-    }
-    let mut at = 0;
-    while at < bytes.len() {
-        // The prefix up to the end of the next component.
-        while bytes.get(at) == Some(&b'/') {
-            at += 1;
-        }
-        let start = at;
-        while bytes.get(at).is_some_and(|b| *b != b'/') {
-            at += 1;
-        }
-        if start == at {
-            break;
-        }
-        let last = bytes[at..].iter().all(|b| *b == b'/');
-        let kind = if last { shape } else { Shape::Dir };
-        let mut prefix = [0u8; PATH_MAX];
-        match resolve(root, copy(&mut prefix, &bytes[..at])?, kind, false) {
-            Ok(fd) => {
-                sys::close(fd);
-                continue;
-            }
-            Err(ENOENT) => {}
-            Err(e) => return Err(e),
-        }
-        let parent = resolve(root, copy(&mut prefix, &bytes[..start])?, Shape::Dir, false)?;
-        let made = if state.is_own(parent)? {
-            let mut name = [0u8; PATH_MAX];
-            create(parent, copy(&mut name, &bytes[start..at])?, kind)
-        } else {
-            Err(EXDEV)
-        };
-        sys::close(parent);
-        made?;
-    }
-    Ok(())
-}
-
-fn create(parent: i32, name: &CStr, shape: Shape) -> Result<()> {
-    let made = match shape {
-        Shape::Dir => call!(nr::MKDIRAT, parent, name.as_ptr(), 0o755usize).map(drop),
-        Shape::File => {
-            let flags = sys::O_CREAT | sys::O_EXCL | sys::O_WRONLY | sys::O_NOFOLLOW;
-            sys::openat2(parent, name, flags, 0o644, 0).map(sys::close)
-        }
-    };
-    match made {
-        // The name exists and leads nowhere: a dangling symbolic link.
-        Err(EEXIST) => Err(ELOOP),
-        Err(EROFS) => Err(EXDEV),
-        other => other,
-    }
-}
-
-fn copy<'a>(buf: &'a mut [u8; PATH_MAX], bytes: &[u8]) -> Result<&'a CStr> {
-    // An empty prefix is the root itself.
-    let bytes = if bytes.is_empty() { b"." } else { bytes };
-    buf.get_mut(..bytes.len()).ok_or(ENAMETOOLONG)?.copy_from_slice(bytes);
-    *buf.get_mut(bytes.len()).ok_or(ENAMETOOLONG)? = 0;
-    CStr::from_bytes_until_nul(buf).map_err(|_| EINVAL)
-}
-
 pub(crate) fn mask(
     state: &mut State,
     root: Slot,
@@ -296,7 +215,7 @@ pub(crate) fn mask(
 ) -> Result<()> {
     const S_IFMT: u16 = 0o170_000;
     const S_IFDIR: u16 = 0o040_000;
-    let Some(target) = existing(state.fd(root)?, path)? else { return Ok(()) };
+    let Some(target) = path::existing(state.fd(root)?, path)? else { return Ok(()) };
     let result = (|| {
         if sys::statx(target)?.mode & S_IFMT != S_IFDIR {
             return clone_onto(state.fd(null)?, target, 0);
@@ -312,18 +231,10 @@ pub(crate) fn mask(
 }
 
 pub(crate) fn read_only_path(state: &State, root: Slot, path: &CStr) -> Result<()> {
-    let Some(target) = existing(state.fd(root)?, path)? else { return Ok(()) };
+    let Some(target) = path::existing(state.fd(root)?, path)? else { return Ok(()) };
     let result = clone_onto(target, target, MOUNT_ATTR_RDONLY);
     sys::close(target);
     result
-}
-
-/// A path that may be missing, or unreachable because a parent is missing.
-fn existing(root: i32, path: &CStr) -> Result<Option<i32>> {
-    match resolve(root, path, Shape::File, false) {
-        Err(ENOENT | ENOTDIR) => Ok(None),
-        other => other.map(Some),
-    }
 }
 
 /// `mount_setattr(2)`.
@@ -414,10 +325,10 @@ pub(crate) fn sysctl(root: i32, path: &CStr, content: &[u8]) -> Result<()> {
 
 pub(crate) fn chdir(state: &State, root: Slot, path: &CStr, create: bool) -> Result<()> {
     let dir = state.fd(root)?;
-    let fd = match resolve(dir, path, Shape::Dir, false) {
+    let fd = match path::resolve(dir, path, Shape::Dir, false) {
         Err(ENOENT) if create => {
-            make(state, dir, path, Shape::Dir)?;
-            resolve(dir, path, Shape::Dir, false)?
+            path::make(state, dir, path, Shape::Dir, LINKS_MAX)?;
+            path::resolve(dir, path, Shape::Dir, false)?
         }
         other => other?,
     };

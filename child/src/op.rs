@@ -22,13 +22,13 @@ pub enum Shape {
 pub struct Lookup {
     pub shape: Shape,
     /// Make what is missing, where the directory belongs to a file system of this sandbox. In any
-    /// other it would be a stub in a host directory: EXDEV.
+    /// other it would be a stub in a host directory: EXDEV. A link that leads nowhere is followed.
     pub create: bool,
     /// No component may be a symbolic link: /proc, /sys and /dev themselves.
     pub no_symlinks: bool,
     /// The target must not lie in procfs or sysfs: EPERM otherwise (CVE-2019-16884 and its kin).
     pub no_pseudo: bool,
-    /// A target that does not exist skips the operations up to the `Attach` that names this slot.
+    /// A target that does not exist and cannot be made skips the `Attach` that names this slot.
     pub optional: bool,
 }
 

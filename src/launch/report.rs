@@ -52,6 +52,19 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
             Error::new(what, "the source is a directory and the target is not, or the other way round")
                 .fix("mount directories on directories and files on files")
         }
+        (Hint::Supply, Errno::ENOTDIR) => {
+            Error::new(what, "it, or something above it, is in the root and no file of that kind")
+                .fix("make it a file in a directory of the root, or mount your own over it with -v")
+        }
+        (Hint::Supply, Errno::EXDEV) => Error::new(
+            what,
+            "the root has no such file, and making one would leave it in a directory of the host",
+        )
+        .fix("make the file first, or mount a directory that has one over /etc"),
+        (Hint::Supply, Errno::ELOOP) => {
+            Error::new(what, "it is a symbolic link that leads round in circles or through too many others")
+                .fix("make it a file in the root")
+        }
         (Hint::KernelFs, Errno::EPERM) => Error::new(
             what,
             "the kernel refuses a new instance: this process sees a /proc or /sys that is partly covered",

@@ -103,6 +103,6 @@ pub(crate) enum Keyring {
 pub(crate) struct SuppliedFile {
     pub(crate) path: PathBuf,
     pub(crate) content: Vec<u8>,
-    /// Leave it out where the root has no such file, instead of making one.
+    /// Leave it out where the root has no such file and none can be made, instead of failing.
     pub(crate) optional: bool,
 }

@@ -32,19 +32,16 @@ pub(crate) fn attach(steps: &mut Steps, plan: &Plan, root: Root, mounts: &[Slot]
         let what = format!("cannot supply {}", file.path.display());
         let lookup = Lookup {
             shape: Shape::File,
-            create: !file.optional,
+            create: true,
             no_symlinks: false,
             no_pseudo: true,
             optional: file.optional,
         };
         let path = c_path(file.path.strip_prefix("/").unwrap_or(&file.path))?;
-        let hint = Hint::Target { in_directory: None };
-        steps.push_hint(
-            Op::Target { root: root.slot, path, lookup, out: target },
-            what.clone(),
-            hint,
-        );
-        steps.push(Op::Attach { mount: *mount, target, own: false }, what);
+        let op = Op::Target { root: root.slot, path, lookup, out: target };
+        steps.push_hint(op, what.clone(), Hint::Supply);
+        let op = Op::Attach { mount: *mount, target, own: false };
+        steps.push_hint(op, what, Hint::Supply);
     }
     Ok(())
 }

@@ -35,6 +35,8 @@ pub(crate) enum Hint {
     Target {
         in_directory: Option<std::path::PathBuf>,
     },
+    /// A file of the sandbox's own, like /etc/hosts.
+    Supply,
     /// A new procfs or sysfs.
     KernelFs,
     Overlay,
