@@ -92,6 +92,46 @@ fn a_start_that_fails_keeps_nothing() {
     assert!(listed(&world).is_empty());
 }
 
+/// Everything that can fail once the container has a directory and before its command runs.
+#[test]
+fn a_start_that_is_not_even_tried_keeps_nothing() {
+    let world = World::new();
+    let image = world.image();
+    let mounts = (0..300).map(|n| format!("--tmpfs=/t{n}"));
+    world.sbx(["run"]).args(mounts).args([image, "true"]).fails(125);
+    assert!(listed(&world).is_empty(), "too many mounts");
+
+    // newuidmap and newgidmap are there, fuse-overlayfs is not.
+    let helpers = world.folder();
+    for helper in ["newuidmap", "newgidmap"] {
+        std::os::unix::fs::symlink(common::which(helper).unwrap(), helpers.join(helper)).unwrap();
+    }
+    let run = ["run", "--storage", "fuse-overlayfs", image, "true"];
+    world.sbx(run).env("PATH", &helpers).fails(125);
+    assert!(listed(&world).is_empty(), "no fuse-overlayfs");
+
+    // Its state cannot be written.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -f 0; exec \"$@\"", "sh"]).arg(common::world::binary());
+    common::Sbx::through(&world, command).args(["run", image, "true"]).fails(125);
+    assert!(listed(&world).is_empty(), "no file may grow");
+}
+
+#[test]
+fn the_exit_code_is_the_commands_even_where_it_cannot_be_written_down() {
+    let world = World::new();
+    let script = "echo up; read -r _; exit 3";
+    let mut running = world.sbx(["run", "-i", world.image(), "sh", "-c", script]).spawn_open();
+    running.until("up");
+    let id = listed(&world)[0]["id"].as_str().unwrap().to_owned();
+    let dir = world.path("data/sbx/containers").join(id);
+    std::fs::create_dir(dir.join("state.json.new")).unwrap();
+    running.say("go on");
+    let finished = running.wait().expect_code(3);
+    assert!(finished.stderr.contains("state.json"), "{finished:?}");
+    remove_all(&world);
+}
+
 #[test]
 fn an_unknown_container_is_named() {
     let world = World::new();

@@ -16,7 +16,7 @@ use crate::stage::memory::Memory;
 use crate::stage::{Steps, Unwind, devices, files, fuse, mounts, process, root, scratch, stdio};
 use crate::state::Container;
 use crate::sys;
-use crate::userns::{idmap, worker};
+use crate::userns::idmap;
 
 pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     // Before anything is opened, or a descriptor of our own could be taken for one to pass on.
@@ -126,14 +126,12 @@ fn execute(
         (Err(e), Some(mut server)) => Err(server.cause().unwrap_or(e)),
         (ended, _) => ended,
     };
-    if let (Some(record), Some(scratch)) = (&mut record, &scratch) {
-        match &ended {
-            Ok(ended) => {
-                record.exit_code = Some(ended.exit_code());
-                record.write(scratch.dir())?;
-            }
-            // It never ran as asked: there is nothing in it to keep.
-            Err(_) => worker::remove_tree(&store_map(facts)?, scratch.dir())?,
+    if let (Ok(ended), Some(record), Some(scratch)) = (&ended, &mut record, &scratch) {
+        scratch.keep();
+        record.exit_code = Some(ended.exit_code());
+        // The command's exit code is worth more than the record of it.
+        if let Err(e) = record.write(scratch.dir()) {
+            eprintln!("sbx: {e}");
         }
     }
     timings.mark("command");

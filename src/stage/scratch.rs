@@ -1,8 +1,10 @@
 //! The directory of a container: what it changes, and nothing else.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::{Guard, Unwind};
 use crate::error::{Context, Result};
@@ -15,11 +17,17 @@ use crate::userns::worker;
 #[derive(Clone)]
 pub(crate) struct Scratch {
     dir: PathBuf,
+    keep: Rc<Cell<bool>>,
 }
 
 impl Scratch {
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The command has run: its container stays.
+    pub(crate) fn keep(&self) {
+        self.keep.set(true);
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -46,27 +54,18 @@ impl Scratch {
     }
 }
 
-/// Removes the directory with all that was written, some of it owned by subordinate ids.
+/// Removes the directory with all that was written, some of it owned by subordinate ids, unless it is
+/// to be kept. Until that is said the container never ran, and there is nothing in it to keep.
 pub(crate) struct Remove {
     dir: PathBuf,
     map: IdMap,
+    keep: Rc<Cell<bool>>,
     _lock: File,
 }
 
 impl Guard for Remove {
     fn release(self: Box<Self>) -> Result<()> {
-        worker::remove_tree(&self.map, &self.dir)
-    }
-}
-
-/// Keeps the lock as long as the container runs, and nothing else.
-pub(crate) struct Kept {
-    _lock: File,
-}
-
-impl Guard for Kept {
-    fn release(self: Box<Self>) -> Result<()> {
-        Ok(())
+        if self.keep.get() { Ok(()) } else { worker::remove_tree(&self.map, &self.dir) }
     }
 }
 
@@ -103,12 +102,9 @@ pub(crate) fn make(
             .what(|| format!("cannot lock {}", dir.display()))?;
         lock
     };
-    if plan.host.remove {
-        unwind.push(Remove { dir: dir.clone(), map: store_map.clone(), _lock: lock });
-    } else {
-        unwind.push(Kept { _lock: lock });
-    }
-    let scratch = Scratch { dir };
+    let keep = Rc::new(Cell::new(false));
+    let scratch = Scratch { dir: dir.clone(), keep: Rc::clone(&keep) };
+    unwind.push(Remove { dir, map: store_map.clone(), keep, _lock: lock });
     let upper = scratch.make_dir("upper")?;
     scratch.make_dir("work")?;
     scratch.make_dir("merged")?;
