@@ -248,3 +248,16 @@ fn sbx_runs_as_root_of_a_user_namespace() {
     let run = ["run", "--host", "--", "sh", "-c", "id -u"];
     assert_eq!(common::Sbx::through(&world, command).args(run).ok(), "0");
 }
+
+/// The home of `bin` is /bin, that of `daemon` /usr/sbin: covered, nothing could be run.
+#[test]
+fn on_the_hosts_root_only_the_callers_home_is_covered() {
+    let world = World::new();
+    for (user, id) in [("bin", "2"), ("daemon", "1"), ("games", "5"), ("root", "0")] {
+        let run = ["run", "--host", "--user", user, "--", "id", "-u"];
+        assert_eq!(world.sbx(run).ok(), id, "{user}");
+    }
+    let run = ["run", "--host", "--user", "bin", "--", "ls", "-A", "/usr/share"];
+    assert_ne!(world.sbx(run).ok(), "");
+    assert_eq!(world.sbx(run).env("HOME", "/usr/share").ok(), "");
+}

@@ -103,14 +103,16 @@ fn host_private(out: &mut Vec<Mount>, home: &str, user: &Resolved) {
         out.push(fs("tmpfs", target, &["nosuid", "nodev", "mode=755"]));
     }
     out.push(fs("tmpfs", "/root", &["nosuid", "nodev", "mode=700"]));
-    // A home of the sandbox's user, and the caller's real one where it lies elsewhere.
+    // A home of the sandbox's user, and the caller's real one where it lies elsewhere. Another user's
+    // home that is not private already is a directory of the system, like /bin for the user bin.
     let covered = |out: &[Mount], dir: &Path| {
         out.iter().any(|m| m.typ().as_deref() == Some("tmpfs") && dir.starts_with(m.destination()))
     };
     let owner = [format!("uid={}", user.uid), format!("gid={}", user.gid)];
     let options = ["nosuid", "nodev", "mode=700", &owner[0], &owner[1]];
     let is_target = out.iter().any(|m| m.destination() == Path::new(home));
-    if home != "/" && !is_target && (covered(out, Path::new(home)) || Path::new(home).is_dir()) {
+    let callers = user.uid == rustix::process::geteuid().as_raw() && Path::new(home).is_dir();
+    if home != "/" && !is_target && (covered(out, Path::new(home)) || callers) {
         out.push(fs("tmpfs", home, &options));
     }
     let real = std::env::var_os("HOME").map(PathBuf::from).and_then(|h| sys::real_path(&h));
