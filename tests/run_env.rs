@@ -121,6 +121,16 @@ fn descriptors_asked_for_are_kept() {
 }
 
 #[test]
+fn descriptors_that_are_not_open_cannot_be_kept() {
+    let world = World::new();
+    for count in ["1", "4294967292", "4294967293", "4294967295"] {
+        let run = ["run", "--preserve-fds", count, "--host", "--", "true"];
+        let said = world.sbx(run).fails(125);
+        assert!(said.contains("descriptor 3 is not open. Fix: --preserve-fds 0"), "{said}");
+    }
+}
+
+#[test]
 fn limits_and_umask_are_as_asked() {
     let world = World::new();
     let flags = ["--ulimit", "nofile=100:200", "--umask", "077"];

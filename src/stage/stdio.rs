@@ -98,7 +98,8 @@ pub(crate) fn caller_terminal() -> Option<BorrowedFd<'static>> {
 
 /// Descriptors 3 to N+2 are to be passed on: they must be open.
 pub(crate) fn check_preserved(count: u32) -> Result<()> {
-    for fd in 3..3 + count {
+    // The first that is not open ends the search: there are far fewer than `count` may say.
+    for fd in 3..3 + u64::from(count) {
         if !std::path::Path::new(&format!("/proc/self/fd/{fd}")).exists() {
             return Err(Error::new(
                 format!("--preserve-fds {count}"),
