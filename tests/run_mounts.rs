@@ -157,6 +157,16 @@ fn a_tmpfs_is_empty_limited_and_gone_afterwards() {
 }
 
 #[test]
+fn many_mounts_are_made_and_too_many_are_refused() {
+    let world = World::new();
+    let tmpfs = |count| (0..count).map(|n| format!("--tmpfs=/t{n}:size=1m")).collect::<Vec<_>>();
+    let script = "grep -c size=1024k /proc/mounts";
+    assert_eq!(world.image_sh(&strs(&tmpfs(200)), script).ok(), "200");
+    let said = world.image_sh(&strs(&tmpfs(300)), script).fails(125);
+    assert!(said.contains("too many mounts") && said.contains("Fix:"), "{said}");
+}
+
+#[test]
 fn the_shared_memory_has_the_size_asked_for() {
     let world = World::new();
     let script = "df -k /dev/shm | awk 'END { print $2 }'";

@@ -7,8 +7,8 @@ use crate::op::{Failure, Op, Program, SLOTS, Slot};
 use crate::sys::{self, EINTR, EINVAL, EOWNERDEAD, EXDEV, Errno, Result, call, nr};
 use crate::{mount, process};
 
-/// How many file systems of the sandbox's own can be remembered.
-const OWN: usize = 64;
+/// How many file systems of the sandbox's own can be remembered: each comes from a slot.
+const OWN: usize = SLOTS;
 
 /// Descriptors made so far, and the devices on which targets may be created.
 pub(crate) struct State {
