@@ -1,6 +1,7 @@
 //! The processes that stay: PID 1 for programs that do not reap, and the outer init of a program that
 //! is PID 1 itself. Both forward every signal and collect every child.
 
+use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
 use crate::op::{Arguments, Program, Segment};
@@ -12,6 +13,9 @@ const SIGKILL: usize = 9;
 const SIGCONT: usize = 18;
 const SIGSTOP: usize = 19;
 const SIGTSTP: usize = 20;
+
+/// What `ps` shows of these processes.
+const NAME: &CStr = c"sbx-init";
 
 /// What is left of the list for the process that is forked.
 pub(crate) struct Rest<'a> {
@@ -30,9 +34,7 @@ pub(crate) fn split(
     image: &[Segment],
 ) -> Result<()> {
     let begin = if terminal { own_group_in_front } else { own_group };
-    // Before there is a process that could look.
-    rename(arguments);
-    become_reaper(rest, begin, 0, image)
+    become_reaper(rest, begin, 0, arguments, image)
 }
 
 /// Forks into a PID namespace below this one, which ends with this process.
@@ -40,8 +42,7 @@ pub(crate) fn nest(rest: Rest<'_>, arguments: Arguments, image: &[Segment]) -> R
     const CLONE_NEWPID: usize = 0x2000_0000;
     // Nothing of the host is to be held as the working directory once the root has changed.
     call!(nr::CHDIR, c"/".as_ptr())?;
-    rename(arguments);
-    become_reaper(rest, || Ok(()), CLONE_NEWPID, image)
+    become_reaper(rest, || Ok(()), CLONE_NEWPID, arguments, image)
 }
 
 /// The child borrows this process's memory until exec, as vfork(2) has it: a copy would cost more than
@@ -50,14 +51,20 @@ fn become_reaper(
     rest: Rest<'_>,
     begin: fn() -> Result<()>,
     flags: usize,
+    arguments: Arguments,
     image: &[Segment],
 ) -> Result<()> {
+    // The program may look at PID 1 before this process has run again. Nothing below needs this memory:
+    // what the program is given has been copied elsewhere.
+    overwrite(arguments);
     let mut stack = MaybeUninit::<Stack>::uninit();
     let top = stack.as_mut_ptr() as usize + size_of::<Stack>();
     let mut entry = Entry { rest, begin };
     // SAFETY: `stack` and `entry` outlive the child's use of them, since this process is suspended
     // until the child has its own memory or has ended; `enter` takes an `Entry`.
     let child = unsafe { sys::vfork_on(flags, top, enter, (&raw mut entry).cast()) }?;
+    const PR_SET_NAME: usize = 15;
+    let _ = sys::prctl(PR_SET_NAME, NAME.as_ptr() as usize, 0);
     forget(image);
     reap(child)
 }
@@ -100,12 +107,9 @@ fn foreground() -> Result<()> {
     call!(nr::IOCTL, 0usize, TIOCSPGRP, &raw const group).map(drop)
 }
 
-/// What `ps` shows inside.
-fn rename(arguments: Arguments) {
-    const PR_SET_NAME: usize = 15;
-    let name = c"sbx-init";
-    let _ = sys::prctl(PR_SET_NAME, name.as_ptr() as usize, 0);
-    let bytes = name.to_bytes();
+/// The command line of sbx names files of the host.
+fn overwrite(arguments: Arguments) {
+    let bytes = NAME.to_bytes();
     for at in 0..arguments.len {
         let byte = bytes.get(at).copied().unwrap_or(0);
         // SAFETY: the parent read from the kernel that its command line lies there, this process has
