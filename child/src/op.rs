@@ -74,6 +74,11 @@ pub enum From<'a> {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Op<'a> {
+    /// `unshare(2)`: namespaces that need not be there from the start. Made here, they cost no time of the
+    /// parent's, which starts the helpers meanwhile.
+    Unshare {
+        flags: u64,
+    },
     /// Wait until the parent has written the id map; EOWNERDEAD if it is gone.
     AwaitParent,
     /// `setresgid(2)`, `setresuid(2)`.

@@ -114,6 +114,7 @@ pub(crate) fn mark(program: &Program<'_>, step: usize) {
 
 fn execute(op: &Op<'_>, program: &Program<'_>, state: &mut State) -> Result<()> {
     match *op {
+        Op::Unshare { flags } => call!(nr::UNSHARE, flags).map(drop),
         Op::AwaitParent => await_parent(program.sync),
         Op::SetIds { uid, gid } => process::set_ids(uid, gid),
         Op::SetGroups(groups) => call!(nr::SETGROUPS, groups.len(), groups.as_ptr()).map(drop),

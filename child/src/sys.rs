@@ -59,6 +59,7 @@ pub(crate) mod nr {
     pub(crate) const KEYCTL: usize = 250;
     pub(crate) const SOCKET: usize = 41;
     pub(crate) const MKDIRAT: usize = 258;
+    pub(crate) const UNSHARE: usize = 272;
     pub(crate) const SYMLINKAT: usize = 266;
     pub(crate) const READLINKAT: usize = 267;
     pub(crate) const FCHOWNAT: usize = 260;

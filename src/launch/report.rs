@@ -65,6 +65,7 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
             Error::new(what, "it is a symbolic link that leads round in circles or through too many others")
                 .fix("make it a file in the root")
         }
+        (Hint::Namespaces, errno) => prereq::namespaces(errno),
         (Hint::KernelFs, Errno::EPERM) => Error::new(
             what,
             "the kernel refuses a new instance: this process sees a /proc or /sys that is partly covered",

@@ -4,7 +4,6 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use oci_spec::runtime::Spec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use sbx_child::{Failure, Program};
@@ -14,8 +13,8 @@ use super::timings::Timings;
 use crate::error::{Context, Error, Result};
 use crate::host::prereq;
 use crate::plan::Plan;
-use crate::stage::Steps;
 use crate::stage::stdio::Stdio;
+use crate::stage::{Steps, process};
 use crate::sys;
 use crate::userns::write;
 
@@ -49,12 +48,6 @@ pub(crate) fn block_signals() -> Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None).what(|| "cannot block signals")
 }
 
-/// `CLONE_NEW*` flags of the plan's namespaces; see `namespaces(7)`.
-fn flags(spec: &Spec) -> u64 {
-    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
-    namespaces.into_iter().flatten().fold(0, |flags, n| flags | n.typ() as u64)
-}
-
 pub(crate) fn spawn(
     plan: &Plan,
     steps: &Steps,
@@ -70,23 +63,26 @@ pub(crate) fn spawn(
     // Ends of pipes that only this process may hold, or end of file would never be seen.
     let ours = [report_read.as_raw_fd(), sync_write.as_raw_fd()];
     let program = Program { ops: &steps.ops, report, sync, timings: timings.cells };
-    let process = sys::clone3(flags(&plan.spec), || {
+    let cloned = sys::clone3(process::namespaces(plan) & process::FIRST, || {
         for fd in ours {
             sys::close(fd);
         }
         sbx_child::run(&program)
     })
     .map_err(prereq::namespaces)?;
-    let mut running = Running { process, waited: false, early: Vec::new() };
+    let mut running = Running { process: cloned, waited: false, early: Vec::new() };
     drop((report_write, sync_read));
     stdio.child_ends.clear();
     timings.mark("clone");
 
-    write::apply(running.process.pid, &plan.host.idmap)?;
+    let mapped = write::apply(running.process.pid, &plan.host.idmap);
     timings.mark("id map");
-    // A child that has failed already says so in its report.
     let mut sync_write = std::fs::File::from(sync_write);
-    let _ = sync_write.write_all(&[1]);
+    if mapped.is_ok() {
+        // A child that has failed already says so in its report.
+        let _ = sync_write.write_all(&[1]);
+    }
+    drop(sync_write);
 
     let mut bytes = Vec::new();
     let mut report = std::fs::File::from(report_read);
@@ -94,9 +90,17 @@ pub(crate) fn spawn(
     report.read_to_end(&mut bytes).what(|| "cannot read the child's report")?;
     timings.mark("child until exec");
     match <[u8; Failure::LEN]>::try_from(&bytes[..]) {
-        Ok(bytes) => Err(report::error(&steps.about, Failure::from_bytes(bytes))),
+        Ok(bytes) => {
+            let failure = Failure::from_bytes(bytes);
+            // A child that gave up waiting, against one that was dead when its ids were to be mapped.
+            let waited = failure.errno == libc::EOWNERDEAD;
+            Err(mapped
+                .err()
+                .filter(|_| waited)
+                .unwrap_or_else(|| report::error(&steps.about, failure)))
+        }
         // End of file: exec succeeded, or the child was killed; the exit status will tell.
-        Err(_) => Ok(running),
+        Err(_) => mapped.map(|()| running),
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) enum Hint {
     },
     /// A file of the sandbox's own, like /etc/hosts.
     Supply,
+    Namespaces,
     /// A new procfs or sysfs.
     KernelFs,
     Overlay,

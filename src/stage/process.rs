@@ -16,6 +16,9 @@ use crate::userns::idmap::{IdMap, to_outside};
 /// Everything before mounts: what needs no id.
 pub(crate) fn begin(steps: &mut Steps, plan: &Plan) -> Result<()> {
     use oci_spec::runtime::LinuxNamespaceType::Network;
+    let later = namespaces(plan) & !FIRST;
+    let what = "cannot make the sandbox's namespaces";
+    steps.push_hint(Op::Unshare { flags: later }, what, Hint::Namespaces);
     steps.push(Op::NewSession, "cannot start a session");
     if !plan.host.init {
         steps.push(Op::DieWithParent, TIED);
@@ -36,6 +39,16 @@ pub(crate) fn begin(steps: &mut Steps, plan: &Plan) -> Result<()> {
         steps.push(Op::LoopbackUp, "cannot bring up the loopback interface");
     }
     Ok(())
+}
+
+/// Those that must be there from the start: of the other kinds each belongs to the user namespace in which
+/// it was made.
+pub(crate) const FIRST: u64 = (libc::CLONE_NEWUSER | libc::CLONE_NEWPID) as u64;
+
+/// `CLONE_NEW*` flags of the plan's namespaces; see `namespaces(7)`.
+pub(crate) fn namespaces(plan: &Plan) -> u64 {
+    let namespaces = plan.spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+    namespaces.into_iter().flatten().fold(0, |flags, n| flags | n.typ() as u64)
 }
 
 const TIED: &str = "cannot tie the process to sbx";
