@@ -7,6 +7,7 @@ pub(crate) mod ingest;
 pub(crate) mod layer;
 pub(crate) mod load;
 pub(crate) mod manifest;
+mod mountpoints;
 mod pipe;
 pub(crate) mod reference;
 pub(crate) mod source;

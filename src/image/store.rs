@@ -13,6 +13,7 @@ use oci_spec::image::ImageConfiguration;
 use super::digest::Digest;
 use super::layer::OPAQUE_SUFFIX;
 use super::manifest::{self, Descriptor, Document, Index, MAX_JSON, Manifest, REF_NAME};
+use super::mountpoints;
 use super::reference;
 use super::staging::lock_file;
 use crate::error::{Context, Error, Result};
@@ -28,6 +29,8 @@ pub(crate) struct Image {
     pub(crate) config: ImageConfiguration,
     /// Unpacked layers, lowest first.
     pub(crate) layers: Vec<PathBuf>,
+    /// What lies below them all.
+    pub(crate) mountpoints: PathBuf,
 }
 
 #[derive(Debug)]
@@ -132,7 +135,8 @@ impl Store {
             layers.push(dir);
         }
         let name = descriptor.annotation(REF_NAME).unwrap_or(descriptor.digest.as_str()).to_owned();
-        Ok(Image { name, digest: descriptor.digest.clone(), config, layers })
+        let mountpoints = mountpoints::ensure(&self.layers, &self.tmp)?;
+        Ok(Image { name, digest: descriptor.digest.clone(), config, layers, mountpoints })
     }
 
     fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {

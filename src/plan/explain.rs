@@ -29,7 +29,7 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
         }
         (RootPlan::Directory(dir), _) => (dir.display().to_string(), Source::Flag("--rootfs")),
         (RootPlan::Overlay { lowers, image: Some(image), .. }, _) => {
-            (format!("image {image} ({} layers)", lowers.len()), Source::Flag("IMAGE"))
+            (format!("image {image} ({} layers)", lowers.len() - 1), Source::Flag("IMAGE"))
         }
         (RootPlan::Overlay { lowers, .. }, _) => {
             (format!("overlay over {}", lowers[0].display()), Source::Flag("--rootfs"))

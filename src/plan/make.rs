@@ -305,8 +305,9 @@ fn root(inputs: &Inputs<'_>, map: &IdMap) -> Result<RootPlan> {
             // server in the store's own namespace can undo without copying every file.
             let store = crate::userns::idmap::for_store(&facts.caller, &facts.subids)?;
             let shifted = *map != store;
+            let lowers = [&image.mountpoints].into_iter().chain(&image.layers);
             Ok(RootPlan::Overlay {
-                lowers: image.layers.clone(),
+                lowers: lowers.cloned().collect(),
                 backend: backend(request, facts, &image.layers, shifted)?,
                 image: Some(format!("{} {}", image.name, image.digest.as_str())),
             })

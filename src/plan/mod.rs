@@ -60,8 +60,12 @@ pub(crate) enum RootPlan {
     /// A directory as it is.
     Directory(PathBuf),
     /// Lower directories, lowest first, below an upper one.
-    /// `image` names what the layers are from.
-    Overlay { lowers: Vec<PathBuf>, backend: Backend, image: Option<String> },
+    Overlay {
+        lowers: Vec<PathBuf>,
+        backend: Backend,
+        /// What the layers are from; the first of them is not the image's, but sbx's own.
+        image: Option<String>,
+    },
 }
 
 /// An entry of the host's root directory that is shown inside.

@@ -145,7 +145,7 @@ fn native_in_memory(
 /// Where an overlay keeps its changes, and where it is mounted at first.
 pub(crate) enum Upper {
     Disk {
-        dirs: [PathBuf; 3],
+        dirs: [PathBuf; 2],
         scratch: Scratch,
     },
     /// `upper`, `work` and `merged` in the sandbox's own tmpfs.
@@ -155,13 +155,13 @@ pub(crate) enum Upper {
 }
 
 impl Upper {
-    /// `upper`, `work` and `merged` of the scratch directory, or those with a suffix.
+    /// `upper` and `work` of the scratch directory, or those with a suffix.
     pub(crate) fn on_disk(scratch: &Scratch, suffix: &str) -> Result<Self> {
         let dir = |name: &str| match suffix {
             "" => Ok(scratch.path(name)),
             suffix => scratch.make_dir(&format!("{name}-{suffix}")),
         };
-        let dirs = [dir("upper")?, dir("work")?, dir("merged")?];
+        let dirs = [dir("upper")?, dir("work")?];
         Ok(Upper::Disk { dirs, scratch: scratch.clone() })
     }
 }
@@ -182,12 +182,13 @@ pub(crate) fn overlay(
     let flags: &[u8] = if volatile { b",userxattr,volatile" } else { b",userxattr" };
     let mut rest = b",upperdir=".to_vec();
     let (mut base, target, merged) = match upper {
-        Upper::Disk { dirs: [upper, work, merged], .. } => {
+        Upper::Disk { dirs: [upper, work], .. } => {
             escape(&mut rest, upper);
             rest.extend(b",workdir=");
             escape(&mut rest, work);
             let base = lowers.first().and_then(|l| l.parent()).unwrap_or(Path::new("/"));
-            let merged = c_path(merged)?;
+            // Over its upper directory, which nobody needs to see: no other is needed to mount on.
+            let merged = c_path(upper)?;
             (From::Host(c_path(base)?), merged, From::Host(merged))
         }
         Upper::Memory { fs } => {

@@ -13,7 +13,7 @@ use crate::plan::{Backend, Plan, RootPlan};
 use crate::userns::idmap::IdMap;
 use crate::userns::worker;
 
-/// The directory, with `upper`, `work` and `merged` for an overlay.
+/// The directory, with `upper` and `work` for an overlay.
 #[derive(Clone)]
 pub(crate) struct Scratch {
     dir: PathBuf,
@@ -107,7 +107,6 @@ pub(crate) fn make(
     unwind.push(Remove { dir, map: store_map.clone(), keep, _lock: lock });
     let upper = scratch.make_dir("upper")?;
     scratch.make_dir("work")?;
-    scratch.make_dir("merged")?;
     if let RootPlan::Overlay { lowers, .. } = &plan.host.root {
         copy_root_mode(lowers.last(), &upper)?;
     }

@@ -51,57 +51,66 @@ pub(crate) fn remove_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
         Err(Errno::NOTDIR | Errno::LOOP) => return Err(failed(name, Errno::PERM)),
         Err(errno) => return Err(failed(name, errno)),
     };
-    clear(top.as_fd(), top.as_fd(), 0, &mut 0)?;
-    match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(failed(name, errno)),
+    remove_dir(parent, name, top.as_fd(), top.as_fd(), 0, &mut 0)
+}
+
+/// Removes a directory that is open as `dir`. Removing while reading may skip entries (readdir(3p)), so
+/// that it is emptied again until nothing keeps it.
+fn remove_dir(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    top: BorrowedFd<'_>,
+    dir: BorrowedFd<'_>,
+    depth: usize,
+    moved: &mut usize,
+) -> Result<()> {
+    loop {
+        clear(top, dir, depth, moved)?;
+        match unlink(parent, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY) => {}
+            other => return other.map_err(|errno| failed(name, errno)),
+        }
     }
 }
 
 /// Empties a directory; what is moved to the top meanwhile is seen by the top's next pass.
 fn clear(top: BorrowedFd<'_>, dir: BorrowedFd<'_>, depth: usize, moved: &mut usize) -> Result<()> {
-    // Removing while reading may skip entries (readdir(3p)), so it is read until a pass is empty.
-    loop {
-        let entries = Dir::read_from(dir).map_err(|errno| failed(c".", errno))?;
-        let mut seen = 0_usize;
-        for entry in entries {
-            let entry = entry.map_err(|errno| failed(c".", errno))?;
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            seen += 1;
-            if entry.file_type() != FileType::Directory {
-                match unlink(dir, name, AtFlags::empty()) {
-                    Ok(()) => continue,
-                    Err(Errno::ISDIR | Errno::PERM) if entry.file_type() == FileType::Unknown => {}
-                    Err(errno) => return Err(failed(name, errno)),
-                }
-            }
-            let child = open_dir(dir, name).map_err(|errno| failed(name, errno))?;
-            if depth == MAX_DEPTH {
-                let aside = format!(".sbx-removed-{moved}");
-                let flags = rustix::fs::RenameFlags::NOREPLACE;
-                match rustix::fs::renameat_with(dir, name, top, aside.as_str(), flags) {
-                    Ok(()) | Err(Errno::EXIST) => *moved += 1,
-                    Err(errno) => return Err(failed(name, errno)),
-                }
-                continue;
-            }
-            clear(top, child.as_fd(), depth + 1, moved)?;
-            unlink(dir, name, AtFlags::REMOVEDIR).map_err(|errno| failed(name, errno))?;
+    let entries = Dir::read_from(dir).map_err(|errno| failed(c".", errno))?;
+    for entry in entries {
+        let entry = entry.map_err(|errno| failed(c".", errno))?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
         }
-        if seen == 0 {
-            return Ok(());
+        // An empty directory need not be opened.
+        let directory = entry.file_type() == FileType::Directory;
+        let flags = if directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        match unlink(dir, name, flags) {
+            Ok(()) => continue,
+            Err(Errno::NOTEMPTY) if directory => {}
+            Err(Errno::ISDIR | Errno::PERM) if entry.file_type() == FileType::Unknown => {}
+            Err(errno) => return Err(failed(name, errno)),
         }
+        let child = open_dir(dir, name).map_err(|errno| failed(name, errno))?;
+        if depth == MAX_DEPTH {
+            let aside = format!(".sbx-removed-{moved}");
+            let flags = rustix::fs::RenameFlags::NOREPLACE;
+            match rustix::fs::renameat_with(dir, name, top, aside.as_str(), flags) {
+                Ok(()) | Err(Errno::EXIST) => *moved += 1,
+                Err(errno) => return Err(failed(name, errno)),
+            }
+            continue;
+        }
+        remove_dir(dir, name, top, child.as_fd(), depth + 1, moved)?;
     }
+    Ok(())
 }
 
 /// Unlinks, giving the directory the mode that this needs when it is ours and lacks it.
 fn unlink(dir: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> rustix::io::Result<()> {
     match rustix::fs::unlinkat(dir, name, flags) {
         Err(Errno::ACCESS) => {
-            rustix::fs::fchmod(dir, Mode::RWXU)?;
+            rustix::fs::fchmod(dir, Mode::RWXU).map_err(|_| Errno::ACCESS)?;
             rustix::fs::unlinkat(dir, name, flags)
         }
         Err(Errno::NOENT) => Ok(()),
