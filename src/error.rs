@@ -28,7 +28,7 @@ impl Kind {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Error {
     pub(crate) kind: Kind,
     /// The operation and the path or name it was about: `cannot open /a/b`.

@@ -199,8 +199,15 @@ fn a_hostile_passwd_file_is_an_error() {
         [(fifo, "not a regular file"), (huge, "larger than 1048576 bytes"), (outside, not_there)]
     {
         let root = root.to_str().unwrap();
-        let said = world.sbx(["run", "--rootfs", root, "--user", "ana", "--", "id"]).fails(125);
+        // Not id, which would look into the file itself.
+        let uid = ["--", "awk", "/^Uid:/ { print $2 }", "/proc/self/status"];
+        let run = |user| world.sbx(["run", "--rootfs", root, "--user", user]).args(uid);
+        let said = run("ana").fails(125);
         assert!(said.contains(why), "{said}");
+        // What is advised helps, and who asks for nothing needs nothing.
+        assert!(said.contains("--user UID:GID"), "{said}");
+        assert_eq!(run("1000:1000").ok(), "1000");
+        assert_eq!(world.sbx(["run", "--rootfs", root]).args(uid).ok(), "0");
     }
 }
 

@@ -32,9 +32,9 @@ impl UserSpec {
 /// Whatever looks like a number must be one: a number out of range that fell back to a name, and the
 /// name to uid 0, has been a way to root (CVE-2024-40635). 2^32-1 means "no change" to the kernel.
 fn parse_id(text: &str, whole: &str, origin: &str) -> Result<Id> {
-    let bad = |why: String| {
-        Error::new(format!("{origin} {whole}"), why).fix(format!("{origin} 1000:1000"))
-    };
+    // An image's USER cannot be changed from here, only overruled.
+    let fix = if origin == "--group-add" { "--group-add 1000" } else { "--user 1000:1000" };
+    let bad = |why: String| Error::new(format!("{origin} {whole}"), why).fix(fix);
     let looks_numeric = text.strip_prefix(['-', '+']).unwrap_or(text);
     if !looks_numeric.is_empty() && looks_numeric.bytes().all(|b| b.is_ascii_digit()) {
         return match text.parse::<u32>() {
@@ -65,5 +65,12 @@ mod tests {
         for text in ["-1", "4294967295", "4294967296", "+1", "99999999999999999999", "1:-1", ""] {
             assert!(UserSpec::parse(text, "--user").is_err(), "{text}");
         }
+    }
+    #[test]
+    fn what_is_advised_can_be_typed() {
+        let fix = |origin| UserSpec::parse("-1", origin).unwrap_err().fix;
+        assert_eq!(fix("the image's USER").as_deref(), Some("--user 1000:1000"));
+        assert_eq!(fix("--user").as_deref(), Some("--user 1000:1000"));
+        assert_eq!(fix("--group-add").as_deref(), Some("--group-add 1000"));
     }
 }

@@ -22,6 +22,11 @@ const LINKS_MAX: u32 = 40;
 /// The content of `path` as the merged tree of `lowers` (lowest first) would show it; empty where
 /// there is none.
 pub(crate) fn read(lowers: &[PathBuf], path: &str) -> Result<String> {
+    // Numbers are taken without looking into the files.
+    read_small(lowers, path).map_err(|e| e.fix("--user UID:GID, with numbers"))
+}
+
+fn read_small(lowers: &[PathBuf], path: &str) -> Result<String> {
     let what = || format!("cannot read {path} of the root");
     let Some((layer, real)) = resolve(lowers, Path::new(path)).what(what)? else {
         return Ok(String::new());
@@ -38,13 +43,10 @@ pub(crate) fn read(lowers: &[PathBuf], path: &str) -> Result<String> {
     .what(what)?;
     let stat = fstat(&file).what(what)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(
-            Error::new(what(), "it is not a regular file").fix("--user UID:GID, with numbers")
-        );
+        return Err(Error::new(what(), "it is not a regular file"));
     }
     if stat.st_size.cast_unsigned() > SIZE_MAX {
-        return Err(Error::new(what(), format!("it is larger than {SIZE_MAX} bytes"))
-            .fix("--user UID:GID, with numbers"));
+        return Err(Error::new(what(), format!("it is larger than {SIZE_MAX} bytes")));
     }
     let mut bytes = Vec::new();
     std::fs::File::from(file).take(SIZE_MAX).read_to_end(&mut bytes).what(what)?;

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         Root::Image(name) => Some(find_image(name, &dirs)?),
         _ => None,
     };
-    let root_files = root_files(&request.root, image.as_ref())?;
+    let root_files = root_files(&request.root, image.as_ref());
     let plan = plan::make(&Inputs {
         request: &request,
         profile: &profile,
@@ -160,12 +160,12 @@ fn record(plan: &Plan) -> Option<Container> {
 }
 
 /// What the root says about users.
-fn root_files(root: &Root, image: Option<&Image>) -> Result<RootFiles> {
+fn root_files(root: &Root, image: Option<&Image>) -> RootFiles {
     let directory;
     let lowers: &[PathBuf] = match (root, image) {
         (Root::Host, _) => {
-            let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-            return Ok(RootFiles { passwd: read("/etc/passwd"), group: read("/etc/group") });
+            let read = |path| Ok(std::fs::read_to_string(path).unwrap_or_default());
+            return RootFiles { passwd: read("/etc/passwd"), group: read("/etc/group") };
         }
         (Root::Directory { dir, .. }, _) => {
             directory = dir.path().to_owned();
@@ -174,10 +174,7 @@ fn root_files(root: &Root, image: Option<&Image>) -> Result<RootFiles> {
         (Root::Image(_), Some(image)) => &image.layers,
         (Root::Image(_), None) => &[],
     };
-    Ok(RootFiles {
-        passwd: view::read(lowers, "etc/passwd")?,
-        group: view::read(lowers, "etc/group")?,
-    })
+    RootFiles { passwd: view::read(lowers, "etc/passwd"), group: view::read(lowers, "etc/group") }
 }
 
 fn find_image(name: &str, dirs: &Dirs) -> Result<Image> {

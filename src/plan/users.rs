@@ -3,11 +3,22 @@
 use crate::config::{Id, UserSpec};
 use crate::error::{Error, Result};
 
-/// What the root says about users; absent files are empty.
-#[derive(Clone, Debug, Default)]
+/// What the root says about users; absent files are empty. That one cannot be read matters only to
+/// those who need it.
+#[derive(Debug)]
 pub(crate) struct RootFiles {
-    pub(crate) passwd: String,
-    pub(crate) group: String,
+    pub(crate) passwd: Result<String>,
+    pub(crate) group: Result<String>,
+}
+
+impl RootFiles {
+    fn passwd(&self) -> Result<&str> {
+        self.passwd.as_deref().map_err(Clone::clone)
+    }
+
+    fn group(&self) -> Result<&str> {
+        self.group.as_deref().map_err(Clone::clone)
+    }
 }
 
 /// The ids a process runs with.
@@ -66,11 +77,16 @@ fn groups(text: &str) -> impl Iterator<Item = (&str, u32, &str)> {
 pub(crate) fn resolve(spec: &UserSpec, files: &RootFiles) -> Result<Resolved> {
     let entry = match &spec.user {
         Id::Number(uid) => {
+            // With a group beside it a number needs no entry; it has one for the sake of the home.
+            let text = match files.passwd() {
+                Err(_) if spec.group.is_some() => "",
+                text => text?,
+            };
             // Only an entry that is well formed can match a number.
-            passwd(&files.passwd).filter_map(Result::ok).find(|p| p.uid == *uid)
+            passwd(text).filter_map(Result::ok).find(|p| p.uid == *uid)
         }
         Id::Name(name) => Some(
-            passwd(&files.passwd)
+            passwd(files.passwd()?)
                 .find(|p| match p {
                     Ok(p) => p.name == name,
                     Err(e) => e.what.contains(&format!("{name:?}")),
@@ -96,7 +112,7 @@ pub(crate) fn resolve(spec: &UserSpec, files: &RootFiles) -> Result<Resolved> {
         None => entry.as_ref().map_or(0, |e| e.gid),
     };
     let extra = match &entry {
-        Some(entry) if spec.group.is_none() => groups(&files.group)
+        Some(entry) if spec.group.is_none() => groups(files.group()?)
             .filter(|(_, _, members)| members.split(',').any(|m| m == entry.name))
             .map(|(_, gid, _)| gid)
             .filter(|other| *other != gid)
@@ -115,15 +131,16 @@ pub(crate) fn resolve(spec: &UserSpec, files: &RootFiles) -> Result<Resolved> {
 pub(crate) fn group_id(group: &Id, files: &RootFiles) -> Result<u32> {
     match group {
         Id::Number(gid) => Ok(*gid),
-        Id::Name(name) => {
-            groups(&files.group).find(|(n, ..)| n == name).map(|(_, gid, _)| gid).ok_or_else(|| {
+        Id::Name(name) => groups(files.group()?)
+            .find(|(n, ..)| n == name)
+            .map(|(_, gid, _)| gid)
+            .ok_or_else(|| {
                 Error::new(
                     format!("cannot use group {name:?}"),
                     "the root's /etc/group has no such group",
                 )
                 .fix("give the group as a number")
-            })
-        }
+            }),
     }
 }
 
@@ -133,10 +150,10 @@ mod tests {
 
     fn files() -> RootFiles {
         RootFiles {
-            passwd: "root:x:0:0:root:/root:/bin/sh\nana:x:1000:1001::/home/ana:/bin/sh\n\
+            passwd: Ok("root:x:0:0:root:/root:/bin/sh\nana:x:1000:1001::/home/ana:/bin/sh\n\
                      big:x:4294967296:0::/:/bin/sh\njunk\n"
-                .into(),
-            group: "root:x:0:\naudio:x:29:bob,ana\nana:x:1001:ana\n".into(),
+                .into()),
+            group: Ok("root:x:0:\naudio:x:29:bob,ana\nana:x:1001:ana\n".into()),
         }
     }
 
