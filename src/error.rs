@@ -44,6 +44,15 @@ impl Error {
         Error { kind: Kind::Failed, what: what.into(), why: why.into(), fix: None }
     }
 
+    /// Of a system call. Too few descriptors are mended in the same way wherever they run out.
+    pub(crate) fn of_errno(what: impl Into<String>, errno: i32) -> Self {
+        let error = Error::new(what, errno_text(errno));
+        match errno {
+            libc::EMFILE => error.fix("raise the limit of open files: ulimit -n 1024"),
+            _ => error,
+        }
+    }
+
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
@@ -101,19 +110,22 @@ pub(crate) trait Context<T> {
 
 impl<T> Context<T> for std::io::Result<T> {
     fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
-        self.map_err(|e| Error::new(what(), io_text(&e)))
+        self.map_err(|e| match e.raw_os_error() {
+            Some(errno) => Error::of_errno(what(), errno),
+            None => Error::new(what(), e.to_string()),
+        })
     }
 }
 
 impl<T> Context<T> for rustix::io::Result<T> {
     fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
-        self.map_err(|e| Error::new(what(), errno_text(e.raw_os_error())))
+        self.map_err(|e| Error::of_errno(what(), e.raw_os_error()))
     }
 }
 
 impl<T> Context<T> for nix::Result<T> {
     fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
-        self.map_err(|e| Error::new(what(), errno_text(e as i32)))
+        self.map_err(|e| Error::of_errno(what(), e as i32))
     }
 }
 

@@ -169,3 +169,25 @@ fn a_store_that_others_can_write_to_is_refused() {
     let path = file.to_str().unwrap();
     refused(&world, &["import", path, "x"], &[data.to_str().unwrap(), "chmod 700"]);
 }
+
+/// Wherever the descriptors run out: in sbx, for newuidmap, in the sandbox.
+#[test]
+fn too_few_descriptors_are_mended_by_the_limit() {
+    let world = World::new();
+    let root = world.rootfs();
+    for limit in 4..200 {
+        let mut command = std::process::Command::new("sh");
+        let script = format!("ulimit -n {limit}; exec \"$@\"");
+        command.args(["-c", &script, "sh"]).arg(common::world::binary());
+        let run = ["run", "--rootfs", root.to_str().unwrap(), "--", "true"];
+        let finished = common::Sbx::through(&world, command).args(run).run();
+        if finished.code() == Some(0) {
+            assert!(limit > 14, "it started with {limit}");
+            return;
+        }
+        let said = finished.expect_code(125).stderr;
+        assert!(said.contains("too many open files. Fix:"), "{limit}: {said}");
+        assert!(said.contains("ulimit -n 1024"), "{limit}: {said}");
+    }
+    panic!("it never started");
+}

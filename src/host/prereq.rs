@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use crate::error::{Error, errno_text};
+use crate::error::{Context, Error, Result, errno_text};
 
 /// mount_setattr(2), the youngest call that every start uses.
 pub(crate) const KERNEL_MIN: (u32, u32) = (5, 12);
@@ -54,7 +54,8 @@ fn sysctl(name: &str) -> Option<u64> {
 
 /// Why `clone3(2)` refused the namespaces.
 pub(crate) fn namespaces(errno: Errno) -> Error {
-    let error = |why: &str| Error::new("cannot make the sandbox's namespaces", why);
+    const WHAT: &str = "cannot make the sandbox's namespaces";
+    let error = |why: &str| Error::new(WHAT, why);
     if sysctl("kernel.apparmor_restrict_unprivileged_userns") == Some(1)
         && matches!(errno, Errno::EPERM | Errno::EACCES)
     {
@@ -78,8 +79,18 @@ pub(crate) fn namespaces(errno: Errno) -> Error {
         Errno::EAGAIN => {
             error("the limit of processes is reached").fix("end some, or raise it: ulimit -u")
         }
-        _ => error(&errno_text(errno as i32)),
+        _ => Error::of_errno(WHAT, errno as i32),
     }
+}
+
+/// Why a program that is there could not be started: a limit, more often than not.
+pub(crate) fn started<T>(program: &str, result: std::io::Result<T>) -> Result<T> {
+    let errno = result.as_ref().err().and_then(std::io::Error::raw_os_error);
+    result.what(|| format!("cannot start {program}")).map_err(|error| match errno {
+        Some(libc::EAGAIN) => error.fix("end some processes, or raise the limit: ulimit -u"),
+        Some(libc::ENOMEM) => error.fix("free some memory, or raise the limit: ulimit -v"),
+        _ => error,
+    })
 }
 
 pub(crate) fn fuse_device(errno: i32) -> Error {
@@ -103,4 +114,20 @@ pub(crate) fn tun_device(errno: i32) -> Error {
 pub(crate) fn program(name: &str, package: &str) -> Error {
     Error::new(format!("cannot start {name}"), format!("{name} is not on PATH"))
         .fix(install(package))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_in_the_way_of_a_helper_is_named() {
+        for (errno, fix) in
+            [(libc::EAGAIN, "ulimit -u"), (libc::EMFILE, "ulimit -n"), (libc::ENOMEM, "ulimit -v")]
+        {
+            let failed = Err::<(), _>(std::io::Error::from_raw_os_error(errno));
+            let said = started("newuidmap", failed).unwrap_err().to_string();
+            assert!(said.starts_with("cannot start newuidmap: ") && said.contains(fix), "{said}");
+        }
+    }
 }

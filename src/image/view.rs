@@ -23,7 +23,8 @@ const LINKS_MAX: u32 = 40;
 /// there is none.
 pub(crate) fn read(lowers: &[PathBuf], path: &str) -> Result<String> {
     // Numbers are taken without looking into the files.
-    read_small(lowers, path).map_err(|e| e.fix("--user UID:GID, with numbers"))
+    read_small(lowers, path)
+        .map_err(|e| if e.fix.is_none() { e.fix("--user UID:GID, with numbers") } else { e })
 }
 
 fn read_small(lowers: &[PathBuf], path: &str) -> Result<String> {

@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use super::write;
 use crate::error::{Context, Error, Result, errno_text};
+use crate::host::prereq;
 use crate::sys::tree;
 use crate::userns::idmap::IdMap;
 
@@ -116,15 +117,14 @@ fn begin(
 ) -> Result<(Worker, UnixStream, Request)> {
     let what = || "cannot start a worker".to_owned();
     let (ours, theirs) = UnixStream::pair().what(what)?;
-    let child = Command::new("/proc/self/exe")
+    let started = Command::new("/proc/self/exe")
         .arg0(ARGV0)
         .env_clear()
         .stdin(input)
         .stdout(OwnedFd::from(theirs))
         .stderr(stderr)
-        .spawn()
-        .what(what)?;
-    let worker = Worker { child: Some(child) };
+        .spawn();
+    let worker = Worker { child: Some(prereq::started("a worker", started)?) };
     let request = Request {
         parent: std::process::id(),
         namespace: !matches!(map, IdMap::Inherit),

@@ -45,12 +45,8 @@ fn start(helper: &str, pid: u32, ranges: &[Range]) -> Result<Child> {
     for r in ranges {
         command.args([r.inside.to_string(), r.outside.to_string(), r.len.to_string()]);
     }
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .what(|| format!("cannot start {helper}"))
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    prereq::started(helper, command.spawn())
 }
 
 fn finish(helper: &str, file: &str, child: Child) -> Result<()> {
