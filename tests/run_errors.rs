@@ -170,6 +170,27 @@ fn a_store_that_others_can_write_to_is_refused() {
     refused(&world, &["import", path, "x"], &[data.to_str().unwrap(), "chmod 700"]);
 }
 
+#[test]
+fn a_directory_in_the_place_of_a_file_that_is_supplied() {
+    let world = World::new();
+    let root = world.rootfs();
+    std::fs::create_dir(root.join("etc/hosts")).unwrap();
+    let root = root.to_str().unwrap();
+    let run = ["run", "--rootfs", root, "--", "true"];
+    refused(&world, &run, &["/etc/hosts", "a directory in its place", "Fix:"]);
+}
+
+#[test]
+fn a_working_directory_that_is_not_there() {
+    let world = World::new();
+    for dir in ["/sys/no-such", "/proc/no-such", "/sys/fs/cgroup/no-such"] {
+        let run = ["run", "--host", "-w", dir, "--", "true"];
+        refused(&world, &run, &[dir, "no such file or directory. Fix: --workdir /"]);
+    }
+    let run = ["run", "--host", "-w", "/usr/no-such", "--", "true"];
+    refused(&world, &run, &["/usr/no-such", "the host's directory", "Fix:"]);
+}
+
 /// Wherever the descriptors run out: in sbx, for newuidmap, in the sandbox.
 #[test]
 fn too_few_descriptors_are_mended_by_the_limit() {

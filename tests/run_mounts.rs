@@ -208,6 +208,34 @@ fn what_is_wrong_with_a_mount_is_named() {
     tree::assert_same(&folder, &before, "");
 }
 
+#[test]
+fn a_mount_in_the_way_of_the_sandboxs_own_devices_is_refused() {
+    let world = World::new();
+    let file = world.file("x");
+    let folder = world.folder();
+    let bind = |what: &Path, target: &str| format!("{}:{target}", what.display());
+    for (mount, own) in [
+        (bind(&file, "/dev/null"), "/dev/null"),
+        (bind(&folder, "/dev/stdin"), "/dev/stdin"),
+        (bind(&folder, "/dev/fd/below"), "/dev/fd"),
+    ] {
+        let said = world.image_sh(&["-v", &mount], "true").fails(125);
+        assert!(said.contains(&format!("a {own} of its own. Fix:")), "{said}");
+    }
+    for mount in
+        [bind(&folder, "/dev/pts"), bind(&folder, "/dev/pts/ptmx"), bind(&file, "/dev/console")]
+    {
+        let said = world.image_sh(&["-t", "-v", &mount], "true").fails(125);
+        assert!(said.contains("-t") && said.contains("Fix: leave -t or the mount out"), "{said}");
+    }
+    assert_eq!(world.image_sh(&["-v", &bind(&folder, "/dev/pts")], "ls -A /dev/pts").ok(), "");
+    // A file over a directory, and the other way round.
+    for mount in [bind(&file, "/etc"), bind(&folder, "/etc/passwd")] {
+        let said = world.image_sh(&["-v", &mount], "true").fails(125);
+        assert!(said.contains("Fix: mount directories on directories"), "{said}");
+    }
+}
+
 /// Row S4.
 #[test]
 fn nothing_can_be_mounted_over_proc_and_sys() {

@@ -5,7 +5,7 @@
 use core::ffi::CStr;
 
 use crate::op::{FileId, From, Lookup, Param, Shape, Slot};
-use crate::path::{self, LINKS_MAX};
+use crate::path::{self, LINKS_MAX, PROC_SUPER_MAGIC};
 use crate::process::send_fd;
 use crate::run::State;
 use crate::sys::{
@@ -14,11 +14,6 @@ use crate::sys::{
 
 const EPERM: Errno = Errno(1);
 const EBUSY: Errno = Errno(16);
-
-/// `statfs(2)`, f_type.
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-const SYSFS_MAGIC: u64 = 0x6265_6572;
-const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 
 /// `umount(2)`.
 const MNT_DETACH: usize = 2;
@@ -197,11 +192,8 @@ pub(crate) fn target(
         other => other?,
     };
     state.set_absent(out, false);
-    if lookup.no_pseudo {
-        let magic = sys::filesystem_magic(fd)?;
-        if matches!(magic, PROC_SUPER_MAGIC | SYSFS_MAGIC | CGROUP2_SUPER_MAGIC) {
-            return Err(EPERM);
-        }
+    if lookup.no_pseudo && path::of_the_kernel(fd)? {
+        return Err(EPERM);
     }
     state.put(out, fd)
 }

@@ -12,6 +12,9 @@ const EROFS: Errno = Errno(30);
 
 const PATH_MAX: usize = 4096;
 
+/// `statfs(2)`, f_type.
+pub(crate) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+
 /// How many links that lead nowhere are followed on the way to what is to be made.
 pub(crate) const LINKS_MAX: u32 = 8;
 
@@ -92,6 +95,15 @@ fn component(path: &[u8], from: usize) -> Option<(usize, usize)> {
     Some((start, len.map_or(path.len(), |len| start + len)))
 }
 
+/// Whether this lies in procfs, sysfs or a control group's directory: nobody makes files there.
+pub(crate) fn of_the_kernel(fd: i32) -> Result<bool> {
+    /// `statfs(2)`, f_type.
+    const SYSFS_MAGIC: u64 = 0x6265_6572;
+    const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
+    let magic = sys::filesystem_magic(fd)?;
+    Ok(matches!(magic, PROC_SUPER_MAGIC | SYSFS_MAGIC | CGROUP2_SUPER_MAGIC))
+}
+
 enum Made<'a> {
     Done,
     /// The name is a link with this text.
@@ -111,7 +123,7 @@ fn make_one<'a>(
         Err(e) => return Err(e),
     }
     if !state.is_own(parent)? {
-        return Err(EXDEV);
+        return Err(if of_the_kernel(parent)? { ENOENT } else { EXDEV });
     }
     let made = match shape {
         Shape::Dir => call!(nr::MKDIRAT, parent, name.as_ptr(), 0o755usize).map(drop),

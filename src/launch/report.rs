@@ -13,7 +13,7 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
     };
     let errno = Errno::from_raw(failure.errno);
     let what = about.what.to_string();
-    let plain = || Error::new(what.clone(), errno_text(failure.errno));
+    let plain = || Error::of_errno(what.clone(), failure.errno);
     match (&about.hint, errno) {
         (Hint::Exec { command }, Errno::ENOENT) => {
             let why = if command.contains('/') {
@@ -48,13 +48,14 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
             Error::new(what, "the target lies in a file system of the kernel's")
                 .fix("choose another target")
         }
-        (Hint::Target { .. }, Errno::ENOTDIR) => {
+        // move_mount(2) says EINVAL.
+        (Hint::Target { .. }, Errno::ENOTDIR | Errno::EINVAL) => {
             Error::new(what, "the source is a directory and the target is not, or the other way round")
                 .fix("mount directories on directories and files on files")
         }
-        (Hint::Supply, Errno::ENOTDIR) => {
-            Error::new(what, "it, or something above it, is in the root and no file of that kind")
-                .fix("make it a file in a directory of the root, or mount your own over it with -v")
+        (Hint::Supply, Errno::ENOTDIR | Errno::EINVAL) => {
+            Error::new(what, "the root has a directory in its place, or a file in the place of /etc")
+                .fix("mend the root, or mount a directory of your own over /etc with -v")
         }
         (Hint::Supply, Errno::EXDEV) => Error::new(
             what,
@@ -97,7 +98,6 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
                 .fix("run it again; do not mount from a directory that another sandbox writes to")
         }
         (_, Errno::EOWNERDEAD) => Error::new(what, "sbx itself has ended"),
-        (_, Errno::EMFILE) => plain().fix("raise the limit of open files: ulimit -n 1024"),
         (_, Errno::EDQUOT) => Error::new(what, "the quota is used up")
             .fix("end other sandboxes, or raise it: sudo sysctl kernel.keys.maxkeys"),
         _ => plain(),

@@ -78,7 +78,7 @@ fn execute(
     let early_root = root::before_map(&mut steps, plan)?;
     let host_entries = root::host_entries(&mut steps, plan)?;
     let early = mounts::before_map(&mut steps, plan)?;
-    let nodes = devices::before_pivot(&mut steps)?;
+    let nodes = devices::before_pivot(&mut steps, plan)?;
     // All of that went on while newuidmap and newgidmap were running.
     process::mapped(&mut steps, plan);
     let mut memory = Memory::new(&mut steps)?;

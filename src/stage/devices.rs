@@ -1,13 +1,15 @@
 //! A minimal /dev (runtime-spec, "Default Devices"): the host's nodes bound by descriptor, since a
 //! user namespace cannot make any.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use oci_spec::runtime::Mount;
 use sbx_child::{From, Lookup, Op, Shape, Slot};
 
 use super::root::Root;
 use super::{Hint, Steps, c_str};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::plan::Plan;
 
 /// Name, major and minor; `Documentation/admin-guide/devices.txt`.
 const NODES: [(&str, u32, u32); 6] = [
@@ -40,7 +42,8 @@ impl Nodes {
 
 /// Clones the nodes and verifies what they are: a name can be swapped, a device number cannot
 /// (CVE-2025-31133).
-pub(crate) fn before_pivot(steps: &mut Steps) -> Result<Nodes> {
+pub(crate) fn before_pivot(steps: &mut Steps, plan: &Plan) -> Result<Nodes> {
+    check_free(plan)?;
     let mut slots = Vec::new();
     for (name, major, minor) in NODES {
         let slot = steps.slot()?;
@@ -51,6 +54,30 @@ pub(crate) fn before_pivot(steps: &mut Steps) -> Result<Nodes> {
         slots.push(slot);
     }
     Ok(Nodes { slots })
+}
+
+/// What is asked for must neither be in the way of the sandbox's own devices nor be covered by them.
+fn check_free(plan: &Plan) -> Result<()> {
+    let names = NODES.iter().map(|(name, ..)| name).chain(LINKS.iter().map(|(name, _)| name));
+    let own: Vec<PathBuf> = names.map(|name| Path::new("/dev").join(name)).collect();
+    let terminal = plan.spec.process().as_ref().and_then(oci_spec::runtime::Process::terminal);
+    let terminal = if terminal == Some(true) { &["/dev/pts", "/dev/console"][..] } else { &[] };
+    let others = |m: &&Mount| m.typ().as_deref() != Some("devpts");
+    for mount in plan.spec.mounts().iter().flatten().filter(others) {
+        let target = mount.destination();
+        let what = || format!("cannot mount on {}", target.display());
+        if let Some(own) = own.iter().find(|own| target.starts_with(own)) {
+            let why = format!("every sandbox has a {} of its own", own.display());
+            return Err(
+                Error::new(what(), why).fix("leave the mount out, or choose another target")
+            );
+        }
+        if let Some(place) = terminal.iter().find(|place| target.starts_with(place)) {
+            let why = format!("the terminal of -t needs a {place} of its own");
+            return Err(Error::new(what(), why).fix("leave -t or the mount out"));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn attach(steps: &mut Steps, root: Root, nodes: &Nodes) -> Result<()> {

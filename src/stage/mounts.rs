@@ -224,6 +224,7 @@ pub(crate) fn attach(
         RootPlan::Directory(dir) => Some(dir.clone()),
         _ => None,
     };
+    let hint = Hint::Target { in_directory };
     let mut fresh = Fresh::new(plan, root);
     for d in detached {
         let what = format!("cannot mount on {}", d.target.display());
@@ -241,11 +242,11 @@ pub(crate) fn attach(
                 optional: false,
             };
             let path = c_path(d.target.strip_prefix("/").unwrap_or(&d.target))?;
-            let hint = Hint::Target { in_directory: in_directory.clone() };
             let op = Op::Target { root: root.slot, path, lookup, out: target };
-            steps.push_hint(op, what.clone(), hint);
+            steps.push_hint(op, what.clone(), hint.clone());
         }
-        steps.push(Op::Attach { mount: d.mount, target, own: d.kind == Kind::Own }, what);
+        let op = Op::Attach { mount: d.mount, target, own: d.kind == Kind::Own };
+        steps.push_hint(op, what, hint.clone());
         fresh.add(d);
         if d.target == Path::new("/dev/pts") {
             pts = Some(d.mount);
