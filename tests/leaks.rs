@@ -133,6 +133,34 @@ fn a_missing_helper_is_one_line_with_its_fix() {
 }
 
 #[test]
+fn a_helper_that_hangs_does_not_make_sbx_deaf() {
+    let world = World::new();
+    let image = world.image();
+    let dir = world.folder();
+    for name in ["newuidmap", "newgidmap"] {
+        std::fs::write(dir.join(name), "#!/bin/sh\nkill -STOP $$\n").unwrap();
+        common::world::chmod(&dir.join(name), 0o755);
+    }
+    let path = format!("{}:/usr/bin:/bin", dir.display());
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let running = world.sbx(["run", "--rm", image, "true"]).env("PATH", &path).spawn();
+        let stopped = || {
+            let below = process::descendants(running.pid());
+            let state = |pid| process::status_field(pid, "State").unwrap_or_default();
+            below.into_iter().filter(|pid| state(*pid).starts_with('T')).count() == 2
+        };
+        process::until("both helpers have stopped", stopped);
+        running.signal(signal);
+        let finished = running.wait();
+        if signal == Signal::SIGTERM {
+            let finished = finished.expect_code(125);
+            assert!(finished.stderr.contains("newuidmap"), "{finished:?}");
+        }
+        world.recovers();
+    }
+}
+
+#[test]
 fn a_data_directory_that_cannot_be_written_to_is_named() {
     let world = World::new();
     let closed = world.folder();

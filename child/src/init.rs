@@ -62,7 +62,8 @@ fn become_reaper(
     let mut entry = Entry { rest, begin };
     // SAFETY: `stack` and `entry` outlive the child's use of them, since this process is suspended
     // until the child has its own memory or has ended; `enter` takes an `Entry`.
-    let child = unsafe { sys::vfork_on(flags, top, enter, (&raw mut entry).cast()) }?;
+    let child =
+        unsafe { sys::clone_on(sys::CLONE_VFORK | flags, top, enter, (&raw mut entry).cast()) }?;
     const PR_SET_NAME: usize = 15;
     let _ = sys::prctl(PR_SET_NAME, NAME.as_ptr() as usize, 0);
     forget(image);

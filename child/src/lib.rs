@@ -13,10 +13,12 @@ mod op;
 mod path;
 mod process;
 mod run;
+mod start;
 mod sys;
 
 pub use op::{
     Arguments, Failure, FileId, From, Lookup, Op, Param, Program, SLOTS, Segment, Shape, Slot,
 };
 pub use run::run;
+pub use start::{NOT_EXECUTED, STACK, Start, start};
 pub use sys::Errno;

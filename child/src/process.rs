@@ -23,11 +23,15 @@ pub(crate) fn set_ids(uid: u32, gid: u32) -> Result<()> {
 /// The parent may have died before the call: then nobody reads the report pipe any more.
 pub(crate) fn die_with_parent(report: i32) -> Result<()> {
     const POLLERR: u16 = 0x8;
-    sys::prctl(PR_SET_PDEATHSIG, SIGKILL, 0)?;
+    die_with_its_parent()?;
     // struct pollfd: int fd, short events, short revents.
     let mut pollfd = [report as u32, 0];
     call!(nr::POLL, pollfd.as_mut_ptr(), 1usize, 0usize)?;
     if (pollfd[1] >> 16) as u16 & POLLERR != 0 { Err(EOWNERDEAD) } else { Ok(()) }
+}
+
+pub(crate) fn die_with_its_parent() -> Result<()> {
+    sys::prctl(PR_SET_PDEATHSIG, SIGKILL, 0).map(drop)
 }
 
 pub(crate) fn not_dumpable() -> Result<()> {

@@ -223,20 +223,23 @@ pub(crate) fn monotonic_ns() -> u64 {
     ts[0] * 1_000_000_000 + ts[1]
 }
 
-/// `clone(2)` with CLONE_VM, CLONE_VFORK and `flags`: `entry(argument)` runs in the new process on the stack that
-/// ends at `stack_top`, and this process goes on once the other has executed a program or ended.
+/// With `clone_on`: this process goes on only once the other has executed a program or ended.
+pub(crate) const CLONE_VFORK: usize = 0x4000;
+
+/// `clone(2)` with CLONE_VM and `flags`: `entry(argument)` runs in the new process on the stack that ends
+/// at `stack_top`.
 ///
 /// # Safety
-/// The stack must be writable, aligned to 16 bytes at its top, and used by nothing else; `argument`
-/// must be what `entry` takes. The new process shares this one's memory.
-pub(crate) unsafe fn vfork_on(
+/// The stack must be writable, aligned to 16 bytes at its top, and used by nothing else until the new
+/// process has executed a program or ended; `argument` must be what `entry` takes, as long. The new
+/// process shares this one's memory until then.
+pub(crate) unsafe fn clone_on(
     flags: usize,
     stack_top: usize,
     entry: extern "C" fn(*mut u8) -> !,
     argument: *mut u8,
 ) -> Result<i32> {
     const CLONE_VM: usize = 0x100;
-    const CLONE_VFORK: usize = 0x4000;
     const SIGCHLD: usize = 17;
     let value: isize;
     // SAFETY: in this process only the result register changes. The new process starts behind the
@@ -252,7 +255,7 @@ pub(crate) unsafe fn vfork_on(
             "ud2",
             "2:",
             inlateout("rax") nr::CLONE as isize => value,
-            in("rdi") CLONE_VM | CLONE_VFORK | SIGCHLD | flags,
+            in("rdi") CLONE_VM | SIGCHLD | flags,
             in("rsi") stack_top,
             in("rdx") 0usize,
             in("r10") 0usize,

@@ -1,6 +1,7 @@
 //! System calls that nix and rustix lack, or wrap in a way that does not serve.
 
 pub(crate) mod pinned;
+pub(crate) mod start;
 pub(crate) mod tree;
 
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
@@ -122,6 +123,19 @@ pub(crate) fn cares_about(pid: u32, signal: i32) -> bool {
             matches!(name, "SigBlk" | "SigIgn" | "SigCgt").then_some(mask)
         })
         .any(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & bit != 0))
+}
+
+/// Whether a blocked signal that means the end is pending; `sigpending(2)`.
+pub(crate) fn is_asked_to_end() -> bool {
+    // SAFETY: all-zero bytes are a valid set of signals.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is a place for the kernel to write to.
+    let known = unsafe { libc::sigpending(&raw mut set) } == 0;
+    let is_in = |signal| {
+        // SAFETY: `set` was filled in, and only read here.
+        unsafe { libc::sigismember(&raw const set, signal) == 1 }
+    };
+    known && [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT].into_iter().any(is_in)
 }
 
 /// Blocked signals as a descriptor; `signalfd(2)`.

@@ -1,10 +1,8 @@
 //! Writes the id maps of a process that has just entered a user namespace.
 
-use std::process::{Child, Command, Stdio};
-
-use crate::error::{Context, Error, Result};
-use crate::host::prereq;
-use crate::userns::idmap::{self, IdMap, Range};
+use crate::error::{Context, Result};
+use crate::userns::helper::Helper;
+use crate::userns::idmap::{self, IdMap};
 
 /// Maps ids into the user namespace of `pid`. `pid` must be a child of this process that waits and is
 /// dumpable: the files below `/proc/PID` belong to root otherwise.
@@ -23,11 +21,10 @@ pub(crate) fn apply(pid: u32, map: &IdMap) -> Result<()> {
         }
         IdMap::Helpers { uids, gids } => {
             // Both start before either is waited for: they take most of a millisecond each.
-            let uid = start("newuidmap", pid, uids)?;
-            let gid = start("newgidmap", pid, gids);
-            let uid = finish("newuidmap", "/etc/subuid", uid);
-            let gid = finish("newgidmap", "/etc/subgid", gid?);
-            uid.and(gid)
+            let uid = Helper::start("newuidmap", pid, uids)?;
+            let gid = Helper::start("newgidmap", pid, gids)?;
+            uid.finish("/etc/subuid")?;
+            gid.finish("/etc/subgid")
         }
     }
 }
@@ -35,30 +32,4 @@ pub(crate) fn apply(pid: u32, map: &IdMap) -> Result<()> {
 fn write(pid: u32, file: &str, text: &str) -> Result<()> {
     let path = format!("/proc/{pid}/{file}");
     std::fs::write(&path, text).what(|| format!("cannot write {} to {path}", text.trim_end()))
-}
-
-fn start(helper: &str, pid: u32, ranges: &[Range]) -> Result<Child> {
-    // A path, or every directory of PATH would be tried between vfork and exec.
-    let program = prereq::find_program(helper).ok_or_else(|| prereq::program(helper, "uidmap"))?;
-    let mut command = Command::new(program);
-    command.arg(pid.to_string());
-    for r in ranges {
-        command.args([r.inside.to_string(), r.outside.to_string(), r.len.to_string()]);
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    prereq::started(helper, command.spawn())
-}
-
-fn finish(helper: &str, file: &str, child: Child) -> Result<()> {
-    let output = child.wait_with_output().what(|| format!("cannot wait for {helper}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim();
-    let why = if said.is_empty() { output.status.to_string() } else { said.to_owned() };
-    Err(Error::new(format!("cannot map subordinate ids with {helper}"), why).fix(format!(
-        "check your range in {file}, and that {helper} is setuid or has its capability: {}",
-        prereq::install("--reinstall uidmap")
-    )))
 }
