@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::channel::{Channel, End, Event, writable};
+use super::channel::Event;
+use super::console::Console;
 use super::spawn::Running;
-use super::terminal::{RawMode, receive_master};
 use crate::error::{Context, Error, Result};
 use crate::plan::Plan;
-use crate::stage::stdio::{self, Stdio};
+use crate::stage::stdio::Stdio;
 use crate::sys::{self, Ended};
 
 /// A process that the sandbox cannot do without.
@@ -21,9 +21,6 @@ pub(crate) trait Helper {
     /// is gone.
     fn epitaph(&mut self) -> Option<Error>;
 }
-
-/// How often an unresponsive reader is asked again before what is left for it is dropped.
-const DRAIN: Duration = Duration::from_secs(1);
 
 pub(crate) fn supervise(
     plan: &Plan,
@@ -108,7 +105,7 @@ struct Ready {
     channels: Vec<(usize, bool)>,
 }
 
-fn wait(fds: &mut [PollFd<'_>], until: Option<Instant>) -> Result<()> {
+pub(super) fn wait(fds: &mut [PollFd<'_>], until: Option<Instant>) -> Result<()> {
     let left = until.map(|at| at.saturating_duration_since(Instant::now()));
     let left = left.and_then(|d| Timespec::try_from(d).ok());
     match poll(fds, left.as_ref()) {
@@ -198,143 +195,4 @@ fn pause(running: &Running, console: &Console) -> Result<()> {
     nix::sys::signal::raise(Signal::SIGSTOP).what(|| "cannot stop")?;
     let _ = sys::send_signal(&running.process.pidfd, libc::SIGCONT);
     console.resume()
-}
-
-/// The channels between the caller's descriptors and the sandbox's.
-struct Console {
-    channels: Vec<Channel>,
-    raw: Option<RawMode>,
-    /// The master of the sandbox's terminal, for its size.
-    master: Option<std::os::fd::OwnedFd>,
-}
-
-impl Console {
-    fn open(plan: &Plan, stdio: Stdio) -> Result<Self> {
-        let mut console = Console { channels: Vec::new(), raw: None, master: None };
-        if let Some(socket) = &stdio.terminal {
-            let master = receive_master(socket)?;
-            let duplicate =
-                || master.try_clone().what(|| "cannot duplicate the terminal's descriptor");
-            let out = Channel::new(End::Owned(duplicate()?), writable(rustix::stdio::stdout()));
-            console.channels.push(out);
-            if plan.host.interactive {
-                let mut input =
-                    Channel::new(End::Borrowed(rustix::stdio::stdin()), End::Owned(duplicate()?));
-                // VEOF, Ctrl-D: closing the master would hang up the terminal instead.
-                input.at_end = Some(4);
-                console.channels.push(input);
-                if let Some(tty) = stdio::caller_terminal() {
-                    console.raw = Some(RawMode::enter(tty)?);
-                }
-            }
-            rustix::io::ioctl_fionbio(&master, true).what(|| "cannot set up the terminal")?;
-            console.master = Some(master);
-            console.resize();
-            return Ok(console);
-        }
-        for relay in stdio.relays {
-            let inner = End::Owned(relay.inner);
-            console.channels.push(match relay.outer {
-                0 => Channel::new(End::Borrowed(rustix::stdio::stdin()), inner),
-                1 => Channel::new(inner, writable(rustix::stdio::stdout())),
-                _ => Channel::new(inner, writable(rustix::stdio::stderr())),
-            });
-        }
-        Ok(console)
-    }
-
-    /// Adds what the channels wait for; the value names each by number and direction.
-    fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) -> Vec<(usize, bool)> {
-        let mut order = Vec::new();
-        for (number, channel) in self.channels.iter().enumerate() {
-            if let Some(fd) = channel.wants_read() {
-                fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
-                order.push((number, false));
-            }
-            if let Some(fd) = channel.wants_write() {
-                fds.push(PollFd::from_borrowed_fd(fd, PollFlags::OUT));
-                order.push((number, true));
-            }
-        }
-        order
-    }
-
-    fn step(&mut self, number: usize, writing: bool) -> Event {
-        let Some(channel) = self.channels.get_mut(number) else { return Event::Moved };
-        if writing {
-            channel.write();
-            Event::Moved
-        } else {
-            channel.read()
-        }
-    }
-
-    /// The caller's window size becomes the sandbox's.
-    fn resize(&self) {
-        if let Some(master) = &self.master
-            && let Some(tty) = stdio::caller_terminal()
-            && let Ok(size) = rustix::termios::tcgetwinsize(tty)
-        {
-            let _ = rustix::termios::tcsetwinsize(master, size);
-        }
-    }
-
-    fn suspend(&self) {
-        if let Some(raw) = &self.raw {
-            raw.restore();
-        }
-    }
-
-    fn resume(&self) -> Result<()> {
-        if let Some(raw) = &self.raw {
-            raw.again()?;
-        }
-        self.resize();
-        Ok(())
-    }
-
-    /// All processes of the sandbox are gone: what they wrote is in the pipes, and no more comes.
-    fn drain(&mut self, signals: &sys::SignalFd) -> Result<()> {
-        self.channels.retain(|c| !matches!(&c.from, End::Borrowed(_)));
-        loop {
-            // Whatever can be read now is the rest.
-            for channel in &mut self.channels {
-                if channel.wants_read().is_some() {
-                    let mut fds = [PollFd::from_borrowed_fd(
-                        channel.wants_read().unwrap_or(rustix::stdio::stdin()),
-                        PollFlags::IN,
-                    )];
-                    wait(&mut fds, Some(Instant::now()))?;
-                    let readable = !fds[0].revents().is_empty();
-                    if readable {
-                        channel.read();
-                    } else {
-                        channel.from = End::Closed;
-                    }
-                }
-            }
-            self.channels.retain(|c| !c.done());
-            if self.channels.is_empty() {
-                return Ok(());
-            }
-            let mut fds = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
-            let order = self.poll_fds(&mut fds);
-            wait(&mut fds, Some(Instant::now() + DRAIN))?;
-            let ready: Vec<_> = order
-                .into_iter()
-                .zip(&fds[1..])
-                .filter(|(_, fd)| !fd.revents().is_empty())
-                .map(|(which, _)| which)
-                .collect();
-            let interrupted = !fds[0].revents().is_empty()
-                && std::iter::from_fn(|| signals.read()).any(|s| s != libc::SIGCHLD);
-            if ready.is_empty() || interrupted {
-                // The reader is stuck, or the user has had enough.
-                return Ok(());
-            }
-            for (number, writing) in ready {
-                self.step(number, writing);
-            }
-        }
-    }
 }
