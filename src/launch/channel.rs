@@ -5,6 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 const CAPACITY: usize = 64 << 10;
+/// What can be written to a blocking descriptor that poll(2) calls writable without waiting: a pipe
+/// then has room for a page (`pipe(7)`).
+const PIPE_BUF: usize = 4096;
 
 /// An end of a channel: the caller's own descriptor, or one that is closed at the end of file.
 pub(crate) enum End {
@@ -102,7 +105,12 @@ impl Channel {
 
     pub(crate) fn write(&mut self) {
         let Some(fd) = self.to.fd() else { return };
-        match rustix::io::write(fd, &self.buffer[self.start..]) {
+        let most = match self.to {
+            End::Borrowed(_) => PIPE_BUF,
+            _ => CAPACITY,
+        };
+        let end = self.buffer.len().min(self.start + most);
+        match rustix::io::write(fd, &self.buffer[self.start..end]) {
             Ok(n) => self.start += n,
             Err(Errno::AGAIN | Errno::INTR) => {}
             // Nobody reads any more: the rest is for nobody.
@@ -126,16 +134,18 @@ fn in_background(fd: BorrowedFd<'_>) -> bool {
 }
 
 /// A description of the caller's descriptor that does not block, without changing the one it shares
-/// with other programs. Where it cannot be opened anew (a socket), the shared one serves.
+/// with other programs. A file's own must serve, since its position and append mode are the caller's;
+/// so must one that cannot be opened anew (a socket).
 pub(crate) fn writable(fd: BorrowedFd<'static>) -> End {
+    use rustix::fs::{FileType, Mode, OFlags};
     use std::os::fd::AsRawFd as _;
+    let kind = rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if !matches!(kind, Ok(FileType::Fifo | FileType::CharacterDevice)) {
+        return End::Borrowed(fd);
+    }
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let flags = rustix::fs::OFlags::WRONLY
-        | rustix::fs::OFlags::NONBLOCK
-        | rustix::fs::OFlags::NOCTTY
-        | rustix::fs::OFlags::CLOEXEC
-        | rustix::fs::OFlags::APPEND;
-    match rustix::fs::open(path, flags, rustix::fs::Mode::empty()) {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(fd) => End::Owned(fd),
         Err(_) => End::Borrowed(fd),
     }

@@ -49,7 +49,10 @@ impl Console {
             return Ok(console);
         }
         for relay in stdio.relays {
-            let inner = End::Owned(relay.inner);
+            // A command that does not read fills the pipe: then a write must not wait for it.
+            let inner = relay.inner;
+            rustix::io::ioctl_fionbio(&inner, true).what(|| "cannot set up a pipe")?;
+            let inner = End::Owned(inner);
             console.channels.push(match relay.outer {
                 0 => Channel::new(End::Borrowed(rustix::stdio::stdin()), inner),
                 1 => Channel::new(inner, writable(rustix::stdio::stdout())),

@@ -4,6 +4,7 @@
 #![allow(unused_macros, unused_imports, reason = "as above")]
 
 pub(crate) mod command;
+pub(crate) mod fifo;
 pub(crate) mod fixture;
 pub(crate) mod leaks;
 pub(crate) mod process;

@@ -56,6 +56,13 @@ impl World {
         self.host(["sh", "-c", script])
     }
 
+    /// A shell's script that has the path of sbx as `$0` and these arguments for it as `"$@"`.
+    pub(crate) fn through_sh(&self, script: &str, args: &[&str]) -> Sbx<'_> {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script]).arg(binary());
+        Sbx::through(self, command).args(args)
+    }
+
     /// `sbx run FLAGS… IMAGE sh -c SCRIPT`, in the busybox image.
     pub(crate) fn image_sh(&self, flags: &[&str], script: &str) -> Sbx<'_> {
         let image = self.image();
