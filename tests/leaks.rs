@@ -79,17 +79,20 @@ fn a_killed_fuse_overlayfs_is_named() {
     let script = "echo ready; while :; do cat /etc/passwd >/dev/null || exit 9; done";
     let mut running = world.image_sh(&["--storage", "fuse-overlayfs"], script).spawn();
     running.until("ready");
-    let helper = process::descendants(running.pid())
-        .into_iter()
-        .find(|pid| {
-            process::status_field(*pid, "Name").is_some_and(|n| n.starts_with("fuse-overlay"))
-        })
-        .expect("a fuse-overlayfs process");
-    process::signal(helper, Signal::SIGKILL);
+    process::signal(fuse_overlayfs(&running), Signal::SIGKILL);
     let finished = running.wait();
     assert_ne!(finished.code(), Some(0));
     assert!(finished.stderr.contains("fuse-overlayfs"), "{finished:?}");
     world.recovers();
+}
+
+fn fuse_overlayfs(running: &common::Running<'_>) -> i32 {
+    process::descendants(running.pid())
+        .into_iter()
+        .find(|pid| {
+            process::status_field(*pid, "Name").is_some_and(|n| n.starts_with("fuse-overlay"))
+        })
+        .expect("a fuse-overlayfs process")
 }
 
 #[test]

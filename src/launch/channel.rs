@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Moved,
     /// The caller's terminal belongs to another process group now: `EIO`, see `credentials(7)`.
     Background,
+    /// Nobody can see the sandbox's terminal any more.
+    HungUp,
 }
 
 impl Channel {
@@ -83,7 +85,6 @@ impl Channel {
                 self.buffer.clear();
                 return Event::Background;
             }
-            // EIO of a master: the last process has closed the terminal.
             Err(_) => {
                 self.buffer.clear();
                 self.finish();
@@ -103,8 +104,9 @@ impl Channel {
         }
     }
 
-    pub(crate) fn write(&mut self) {
-        let Some(fd) = self.to.fd() else { return };
+    /// An error closes the channel: nobody reads any more, and the rest is for nobody.
+    pub(crate) fn write(&mut self) -> rustix::io::Result<()> {
+        let Some(fd) = self.to.fd() else { return Ok(()) };
         let most = match self.to {
             End::Borrowed(_) => PIPE_BUF,
             _ => CAPACITY,
@@ -113,16 +115,17 @@ impl Channel {
         match rustix::io::write(fd, &self.buffer[self.start..end]) {
             Ok(n) => self.start += n,
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // Nobody reads any more: the rest is for nobody.
-            Err(_) => {
+            Err(e) => {
                 self.start = self.buffer.len();
                 self.to = End::Closed;
                 self.from = End::Closed;
+                return Err(e);
             }
         }
         if !self.pending() && self.from.fd().is_none() {
             self.to = End::Closed;
         }
+        Ok(())
     }
 }
 

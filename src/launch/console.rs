@@ -1,63 +1,86 @@
 //! The program's terminal or streams on one side, the caller's on the other.
 
-use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer};
 
 use super::channel::{Channel, End, Event, writable};
 use super::supervise::wait;
 use super::terminal::{RawMode, receive_master};
-use crate::error::{Context, Result};
+use crate::error::{Context, Result, errno_text};
 use crate::plan::Plan;
 use crate::stage::stdio::{self, Stdio};
 use crate::sys;
 
-/// How often an unresponsive reader is asked again before what is left for it is dropped.
-const DRAIN: Duration = Duration::from_secs(1);
-
 /// The channels between the caller's descriptors and the sandbox's.
 pub(super) struct Console {
-    channels: Vec<Channel>,
+    outputs: Vec<Channel>,
+    input: Option<Channel>,
     raw: Option<RawMode>,
-    /// The master of the sandbox's terminal, for its size.
-    master: Option<std::os::fd::OwnedFd>,
+    terminal: Option<Terminal>,
+}
+
+/// The terminal of the sandbox.
+struct Terminal {
+    /// For its size.
+    master: OwnedFd,
+    /// While this is open the master never meets `EIO`: a program may close its terminal and open it
+    /// again.
+    _peer: OwnedFd,
+}
+
+impl Terminal {
+    fn new(master: OwnedFd) -> Result<Self> {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let peer = ioctl_tiocgptpeer(&master, flags);
+        let peer = peer.what(|| "cannot open the sandbox's terminal")?;
+        ioctl_fionbio(&master, true).what(|| "cannot set up the terminal")?;
+        Ok(Terminal { master, _peer: peer })
+    }
+
+    fn end(&self) -> Result<End> {
+        let copy = self.master.try_clone();
+        Ok(End::Owned(copy.what(|| "cannot duplicate the terminal's descriptor")?))
+    }
 }
 
 impl Console {
     pub(super) fn open(plan: &Plan, stdio: Stdio) -> Result<Self> {
-        let mut console = Console { channels: Vec::new(), raw: None, master: None };
+        let mut console = Console { outputs: Vec::new(), input: None, raw: None, terminal: None };
+        let stdin = || End::Borrowed(rustix::stdio::stdin());
         if let Some(socket) = &stdio.terminal {
-            let master = receive_master(socket)?;
-            let duplicate =
-                || master.try_clone().what(|| "cannot duplicate the terminal's descriptor");
-            let out = Channel::new(End::Owned(duplicate()?), writable(rustix::stdio::stdout()));
-            console.channels.push(out);
+            let terminal = Terminal::new(receive_master(socket)?)?;
+            let out = Channel::new(terminal.end()?, writable(rustix::stdio::stdout()));
+            console.outputs.push(out);
             if plan.host.interactive {
-                let mut input =
-                    Channel::new(End::Borrowed(rustix::stdio::stdin()), End::Owned(duplicate()?));
+                let mut input = Channel::new(stdin(), terminal.end()?);
                 // VEOF, Ctrl-D: closing the master would hang up the terminal instead.
                 input.at_end = Some(4);
-                console.channels.push(input);
+                console.input = Some(input);
                 if let Some(tty) = stdio::caller_terminal() {
                     console.raw = Some(RawMode::enter(tty)?);
                 }
             }
-            rustix::io::ioctl_fionbio(&master, true).what(|| "cannot set up the terminal")?;
-            console.master = Some(master);
+            console.terminal = Some(terminal);
             console.resize();
             return Ok(console);
         }
         for relay in stdio.relays {
             // A command that does not read fills the pipe: then a write must not wait for it.
-            let inner = relay.inner;
-            rustix::io::ioctl_fionbio(&inner, true).what(|| "cannot set up a pipe")?;
-            let inner = End::Owned(inner);
-            console.channels.push(match relay.outer {
-                0 => Channel::new(End::Borrowed(rustix::stdio::stdin()), inner),
-                1 => Channel::new(inner, writable(rustix::stdio::stdout())),
-                _ => Channel::new(inner, writable(rustix::stdio::stderr())),
-            });
+            ioctl_fionbio(&relay.inner, true).what(|| "cannot set up a pipe")?;
+            let inner = End::Owned(relay.inner);
+            let to = match relay.outer {
+                0 => {
+                    console.input = Some(Channel::new(stdin(), inner));
+                    continue;
+                }
+                1 => rustix::stdio::stdout(),
+                _ => rustix::stdio::stderr(),
+            };
+            console.outputs.push(Channel::new(inner, writable(to)));
         }
         Ok(console)
     }
@@ -65,7 +88,7 @@ impl Console {
     /// Adds what the channels wait for; the value names each by number and direction.
     pub(super) fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) -> Vec<(usize, bool)> {
         let mut order = Vec::new();
-        for (number, channel) in self.channels.iter().enumerate() {
+        for (number, channel) in self.outputs.iter().chain(&self.input).enumerate() {
             if let Some(fd) = channel.wants_read() {
                 fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
                 order.push((number, false));
@@ -79,22 +102,42 @@ impl Console {
     }
 
     pub(super) fn step(&mut self, number: usize, writing: bool) -> Event {
-        let Some(channel) = self.channels.get_mut(number) else { return Event::Moved };
-        if writing {
-            channel.write();
-            Event::Moved
-        } else {
-            channel.read()
+        let output = number < self.outputs.len();
+        let channel = self.outputs.iter_mut().chain(&mut self.input).nth(number);
+        let Some(channel) = channel else { return Event::Moved };
+        if !writing {
+            return channel.read();
         }
+        match channel.write() {
+            Err(errno) if output => self.broken(errno),
+            _ => Event::Moved,
+        }
+    }
+
+    /// The caller's side takes no more output. With a terminal that is what the death of an ssh client
+    /// is: everything that holds the master is closed, and the session feels it.
+    fn broken(&mut self, errno: Errno) -> Event {
+        if errno != Errno::PIPE {
+            say(&format!("cannot write the output: {}", errno_text(errno.raw_os_error())));
+        }
+        if self.terminal.is_none() {
+            return Event::Moved;
+        }
+        // Keys are not read any more: they must mean something again.
+        self.raw = None;
+        self.outputs.clear();
+        self.input = None;
+        self.terminal = None;
+        Event::HungUp
     }
 
     /// The caller's window size becomes the sandbox's.
     pub(super) fn resize(&self) {
-        if let Some(master) = &self.master
+        if let Some(terminal) = &self.terminal
             && let Some(tty) = stdio::caller_terminal()
             && let Ok(size) = rustix::termios::tcgetwinsize(tty)
         {
-            let _ = rustix::termios::tcsetwinsize(master, size);
+            let _ = rustix::termios::tcsetwinsize(&terminal.master, size);
         }
     }
 
@@ -112,48 +155,74 @@ impl Console {
         Ok(())
     }
 
-    /// All processes of the sandbox are gone: what they wrote is in the pipes, and no more comes.
-    pub(super) fn drain(&mut self, signals: &sys::SignalFd) -> Result<()> {
-        self.channels.retain(|c| !matches!(&c.from, End::Borrowed(_)));
+    /// All processes of the sandbox are gone: what they wrote is in the pipes, and no more comes. Its
+    /// reader may take its time, up to `until` or a signal that asks for the end.
+    pub(super) fn drain(
+        &mut self,
+        signals: &sys::SignalFd,
+        mut until: Option<Instant>,
+    ) -> Result<()> {
+        self.input = None;
+        // Keys are not read any more: Ctrl-C must end the wait. A terminal that shows the rest stays raw.
+        if !rustix::termios::isatty(rustix::stdio::stdout()) {
+            self.raw = None;
+        }
         loop {
-            // Whatever can be read now is the rest.
-            for channel in &mut self.channels {
-                if channel.wants_read().is_some() {
-                    let mut fds = [PollFd::from_borrowed_fd(
-                        channel.wants_read().unwrap_or(rustix::stdio::stdin()),
-                        PollFlags::IN,
-                    )];
-                    wait(&mut fds, Some(Instant::now()))?;
-                    let readable = !fds[0].revents().is_empty();
-                    if readable {
-                        channel.read();
-                    } else {
-                        channel.from = End::Closed;
-                    }
-                }
+            for channel in &mut self.outputs {
+                read_rest(channel)?;
             }
-            self.channels.retain(|c| !c.done());
-            if self.channels.is_empty() {
+            self.outputs.retain(|c| !c.done());
+            if self.outputs.is_empty() {
                 return Ok(());
             }
             let mut fds = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
             let order = self.poll_fds(&mut fds);
-            wait(&mut fds, Some(Instant::now() + DRAIN))?;
+            wait(&mut fds, until)?;
             let ready: Vec<_> = order
                 .into_iter()
                 .zip(&fds[1..])
                 .filter(|(_, fd)| !fd.revents().is_empty())
                 .map(|(which, _)| which)
                 .collect();
-            let interrupted = !fds[0].revents().is_empty()
-                && std::iter::from_fn(|| signals.read()).any(|s| s != libc::SIGCHLD);
-            if ready.is_empty() || interrupted {
-                // The reader is stuck, or the user has had enough.
+            if !fds[0].revents().is_empty()
+                && std::iter::from_fn(|| signals.read()).filter(|s| ends_the_wait(*s)).count() > 0
+            {
+                until = Some(Instant::now());
+            }
+            if ready.is_empty() && until.is_some_and(|at| at <= Instant::now()) {
+                say("output that was not read in time is dropped");
                 return Ok(());
             }
             for (number, writing) in ready {
                 self.step(number, writing);
             }
         }
+    }
+}
+
+/// Whatever can be read now is the rest: nothing may be left for the end of file to follow.
+fn read_rest(channel: &mut Channel) -> Result<()> {
+    let Some(fd) = channel.wants_read() else { return Ok(()) };
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    wait(&mut fds, Some(Instant::now()))?;
+    let readable = !fds[0].revents().is_empty();
+    if readable {
+        channel.read();
+    } else {
+        channel.from = End::Closed;
+    }
+    Ok(())
+}
+
+fn ends_the_wait(signal: i32) -> bool {
+    matches!(signal, libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT)
+}
+
+/// A line on standard error that waits for nobody: it may be the very pipe that is not read.
+fn say(line: &str) {
+    let stderr = rustix::stdio::stderr();
+    let mut fds = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
+    if wait(&mut fds, Some(Instant::now())).is_ok() && fds[0].revents().contains(PollFlags::OUT) {
+        let _ = rustix::io::write(stderr, format!("sbx: {line}\n").as_bytes());
     }
 }

@@ -64,8 +64,12 @@ pub(crate) fn supervise(
             }
         };
         for (channel, writing) in ready.channels {
-            if console.step(channel, writing) == Event::Background {
-                pause(running, &console)?;
+            match console.step(channel, writing) {
+                Event::Moved => {}
+                Event::Background => pause(running, &console)?,
+                // The reaper passes on the kernel's SIGHUP; a program that is PID 1 would not feel it.
+                Event::HungUp if plan.host.init => {}
+                Event::HungUp => felt_as = deliver(running, plan, libc::SIGHUP)?.or(felt_as),
             }
         }
         if ready.signal || early.len() > 0 {
@@ -81,7 +85,7 @@ pub(crate) fn supervise(
         if ready.ended {
             let ended = sys::wait(&running.process.pidfd).what(|| "cannot wait for the command")?;
             running.waited = true;
-            console.drain(&signals)?;
+            console.drain(&signals, stop.last())?;
             return Ok(match felt_as {
                 Some(signal) if ended == Ended::Signal(libc::SIGKILL) => Ended::Signal(signal),
                 _ => ended,
@@ -134,6 +138,11 @@ impl Stop {
 
     fn next(&self) -> Option<Instant> {
         self.at
+    }
+
+    /// Until when the reader of what is left is waited for, once the command has ended.
+    fn last(&self) -> Option<Instant> {
+        self.at.or_else(|| self.sent.then(|| Instant::now() + self.grace))
     }
 
     fn due(&mut self) -> Option<i32> {
