@@ -114,10 +114,6 @@ pub(crate) fn overlay(state: &State, base: From<'_>, options: &CStr, target: &CS
     call!(nr::MOUNT, name, target.as_ptr(), name, 0usize, options.as_ptr()).map(drop)
 }
 
-pub(crate) fn unmount(path: &CStr) -> Result<()> {
-    call!(nr::UMOUNT2, path.as_ptr(), MNT_DETACH).map(drop)
-}
-
 pub(crate) fn check_device(fd: i32, major: u32, minor: u32) -> Result<()> {
     const S_IFMT: u16 = 0o170_000;
     const S_IFCHR: u16 = 0o020_000;

@@ -134,10 +134,6 @@ pub enum Op<'a> {
         propagation: u64,
         recursive: bool,
     },
-    /// `umount2(MNT_DETACH)` of what is mounted topmost at a path of the host.
-    Unmount {
-        path: &'a CStr,
-    },
     /// `mount(2)` of an overlay on `target`, with the working directory at `base` so that relative
     /// names keep the options below one page.
     Overlay {

@@ -138,7 +138,6 @@ fn execute(op: &Op<'_>, program: &Program<'_>, state: &mut State) -> Result<()> 
         Op::SetAttr { mount, set, clear, propagation, recursive } => {
             mount::set_attr(state.fd(mount)?, set, clear, propagation, recursive)
         }
-        Op::Unmount { path } => mount::unmount(path),
         Op::Overlay { base, options, target } => mount::overlay(state, base, options, target),
         Op::CheckDevice { slot, major, minor } => {
             mount::check_device(state.fd(slot)?, major, minor)

@@ -88,7 +88,6 @@ fn execute(
     let made = mounts::before_pivot(&mut steps, plan, &mut memory, scratch.as_ref(), early)?;
     let empty = mounts::empty(&mut steps, &mut memory)?;
     let supplied = files::before_pivot(&mut steps, plan, &mut memory)?;
-    memory.detach(&mut steps);
     // From here on nothing of the host can be reached by a path.
     let pivot = sbx_child::Op::PivotRoot { root: new_root.slot, own: new_root.own };
     steps.push(pivot, "cannot change to the new root");

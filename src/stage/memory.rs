@@ -16,14 +16,15 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Before Linux 6.15 only an attached mount can be cloned. Over "/" it is in nobody's way, since
-    /// paths start below it; [`Memory::detach`] takes it away before the root changes.
+    /// Before Linux 6.15 only an attached mount can be cloned. Over /proc it is in nobody's way, since
+    /// the child does not look there, and it goes with the old root: no path leads to its own root, from
+    /// which all of it could be reached.
     pub(crate) fn new(steps: &mut Steps) -> Result<Self> {
         let (fs, place) = (steps.slot()?, steps.slot()?);
         let params = leak(vec![Param { key: c"mode", value: Some(c"700") }]);
         let what = "cannot make a tmpfs";
         steps.push(Op::NewFs { fstype: c"tmpfs", params, attrs: FLAGS, out: fs }, what);
-        steps.push(Op::HostDir { path: c"/", out: place }, what);
+        steps.push(Op::HostDir { path: c"/proc", out: place }, what);
         steps.push(Op::Attach { mount: fs, target: place, own: false }, what);
         Ok(Memory { fs, count: 0 })
     }
@@ -77,10 +78,5 @@ impl Memory {
     fn name(&mut self) -> Result<&'static std::ffi::CStr> {
         self.count += 1;
         c_str(self.count.to_string())
-    }
-
-    /// The clones stay; the root of the file system, from which all of them could be reached, goes.
-    pub(crate) fn detach(self, steps: &mut Steps) {
-        steps.push(Op::Unmount { path: c"/" }, "cannot detach the sandbox's tmpfs");
     }
 }
