@@ -2,9 +2,8 @@
 //! is PID 1 itself. Both forward every signal and collect every child.
 
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
 
-use crate::op::{Arguments, Program, Segment};
+use crate::op::{Arguments, Program, Segment, Stack};
 use crate::run::{self, State};
 use crate::sys::{self, EAGAIN, ECHILD, EINTR, Result, call, nr};
 
@@ -32,17 +31,23 @@ pub(crate) fn split(
     terminal: bool,
     arguments: Arguments,
     image: &[Segment],
+    stack: Stack,
 ) -> Result<()> {
     let begin = if terminal { own_group_in_front } else { own_group };
-    become_reaper(rest, begin, 0, arguments, image)
+    become_reaper(rest, begin, 0, arguments, image, stack)
 }
 
 /// Forks into a PID namespace below this one, which ends with this process.
-pub(crate) fn nest(rest: Rest<'_>, arguments: Arguments, image: &[Segment]) -> Result<()> {
+pub(crate) fn nest(
+    rest: Rest<'_>,
+    arguments: Arguments,
+    image: &[Segment],
+    stack: Stack,
+) -> Result<()> {
     const CLONE_NEWPID: usize = 0x2000_0000;
     // Nothing of the host is to be held as the working directory once the root has changed.
     call!(nr::CHDIR, c"/".as_ptr())?;
-    become_reaper(rest, || Ok(()), CLONE_NEWPID, arguments, image)
+    become_reaper(rest, || Ok(()), CLONE_NEWPID, arguments, image, stack)
 }
 
 /// The child borrows this process's memory until exec, as vfork(2) has it: a copy would cost more than
@@ -53,28 +58,21 @@ fn become_reaper(
     flags: usize,
     arguments: Arguments,
     image: &[Segment],
+    stack: Stack,
 ) -> Result<()> {
     // The program may look at PID 1 before this process has run again. Nothing below needs this memory:
     // what the program is given has been copied elsewhere.
     overwrite(arguments);
-    let mut stack = MaybeUninit::<Stack>::uninit();
-    let top = stack.as_mut_ptr() as usize + size_of::<Stack>();
     let mut entry = Entry { rest, begin };
-    // SAFETY: `stack` and `entry` outlive the child's use of them, since this process is suspended
+    // SAFETY: `stack` is for this, and `entry` outlives the child's use of it, since this process is suspended
     // until the child has its own memory or has ended; `enter` takes an `Entry`.
     let child =
-        unsafe { sys::clone_on(sys::CLONE_VFORK | flags, top, enter, (&raw mut entry).cast()) }?;
+        unsafe { sys::clone_on(sys::CLONE_VFORK | flags, stack, enter, (&raw mut entry).cast()) }?;
     const PR_SET_NAME: usize = 15;
     let _ = sys::prctl(PR_SET_NAME, NAME.as_ptr() as usize, 0);
     forget(image);
     reap(child)
 }
-
-/// Room for the rest of the list: the look-ups of paths need most.
-#[repr(align(16))]
-struct Stack(
-    #[expect(dead_code, reason = "memory for the kernel to start a process on")] [u8; 64 << 10],
-);
 
 struct Entry<'a> {
     rest: Rest<'a>,

@@ -18,7 +18,8 @@ mod sys;
 
 pub use op::{
     Arguments, Failure, FileId, From, Lookup, Op, Param, Program, SLOTS, Segment, Shape, Slot,
+    Stack,
 };
 pub use run::run;
-pub use start::{NOT_EXECUTED, STACK, Start, start};
+pub use start::{NOT_EXECUTED, Start, start};
 pub use sys::Errno;

@@ -22,6 +22,7 @@ pub(crate) fn propagation(flags: u64) -> Result<()> {
     call!(nr::MOUNT, c"".as_ptr(), c"/".as_ptr(), 0usize, flags, 0usize).map(drop)
 }
 
+#[inline(never)]
 pub(crate) fn new_fs(fstype: &CStr, params: &[Param<'_>], attrs: u64) -> Result<i32> {
     const FSOPEN_CLOEXEC: usize = 1;
     const FSMOUNT_CLOEXEC: usize = 1;
@@ -99,6 +100,7 @@ pub(crate) fn set_attr(
         .map(drop)
 }
 
+#[inline(never)]
 pub(crate) fn overlay(state: &State, base: From<'_>, options: &CStr, target: &CStr) -> Result<()> {
     match base {
         From::Host(path) => drop(call!(nr::CHDIR, path.as_ptr())?),
@@ -122,6 +124,7 @@ pub(crate) fn check_device(fd: i32, major: u32, minor: u32) -> Result<()> {
     if same { Ok(()) } else { Err(EINVAL) }
 }
 
+#[inline(never)]
 pub(crate) fn pivot_root(state: &mut State, root: Slot, own: bool) -> Result<()> {
     let fd = state.fd(root)?;
     if own {
@@ -166,6 +169,7 @@ pub(crate) fn attach(state: &mut State, mount: Slot, target: Slot, own: bool) ->
     if own { state.add_own(fd) } else { Ok(()) }
 }
 
+#[inline(never)]
 pub(crate) fn target(
     state: &mut State,
     root: Slot,
@@ -194,6 +198,7 @@ pub(crate) fn target(
     state.put(out, fd)
 }
 
+#[inline(never)]
 pub(crate) fn mask(
     state: &mut State,
     root: Slot,
@@ -218,6 +223,7 @@ pub(crate) fn mask(
     result
 }
 
+#[inline(never)]
 pub(crate) fn read_only_path(state: &State, root: Slot, path: &CStr) -> Result<()> {
     let Some(target) = path::existing(state.fd(root)?, path)? else { return Ok(()) };
     let result = clone_onto(target, target, MOUNT_ATTR_RDONLY);
@@ -244,6 +250,7 @@ fn clone_onto(from: i32, target: i32, set: u64) -> Result<()> {
 
 /// `mount.fuse(8)`: the file system is created with the descriptor of a server that has yet to start.
 /// /dev/fuse is opened here, since it must belong to the user namespace that mounts.
+#[inline(never)]
 pub(crate) fn fuse(params: &[Param<'_>], socket: i32) -> Result<i32> {
     let device = sys::openat2(sys::AT_FDCWD, c"/dev/fuse", sys::O_RDWR, 0, 0)?;
     let result = (|| {
@@ -291,6 +298,7 @@ pub(crate) fn place(dir: i32, name: &CStr, shape: Shape) -> Result<i32> {
     sys::openat2(dir, name, flags, 0, sys::RESOLVE_NO_SYMLINKS)
 }
 
+#[inline(never)]
 pub(crate) fn write_file(dir: i32, path: &CStr, content: &[u8], mode: u32) -> Result<()> {
     let flags = sys::O_CREAT | sys::O_EXCL | sys::O_WRONLY | sys::O_NOFOLLOW;
     let fd = sys::openat2(dir, path, flags, u64::from(mode), sys::RESOLVE_NO_SYMLINKS)?;
@@ -299,6 +307,7 @@ pub(crate) fn write_file(dir: i32, path: &CStr, content: &[u8], mode: u32) -> Re
     written
 }
 
+#[inline(never)]
 pub(crate) fn sysctl(root: i32, path: &CStr, content: &[u8]) -> Result<()> {
     let rules = sys::RESOLVE_IN_ROOT | sys::RESOLVE_NO_SYMLINKS;
     let fd = sys::openat2(root, path, sys::O_WRONLY, 0, rules)?;
@@ -311,6 +320,7 @@ pub(crate) fn sysctl(root: i32, path: &CStr, content: &[u8]) -> Result<()> {
     written
 }
 
+#[inline(never)]
 pub(crate) fn chdir(state: &State, root: Slot, path: &CStr, create: bool) -> Result<()> {
     let dir = state.fd(root)?;
     let fd = match path::resolve(dir, path, Shape::Dir, false) {

@@ -39,6 +39,25 @@ pub struct Segment {
     pub len: usize,
 }
 
+/// Memory for a process that is cloned to start on.
+#[derive(Clone, Copy, Debug)]
+pub struct Stack {
+    pub(crate) top: usize,
+}
+
+impl Stack {
+    /// How much there must be. The interpreter needs a few pages for paths.
+    pub const LEN: usize = 256 << 10;
+
+    /// # Safety
+    /// Below `top`, which is a multiple of 16, lie [`Stack::LEN`] bytes of writable memory that nothing
+    /// else uses, now or later, and below them a page that cannot be written to: what grows too far must
+    /// not reach other memory.
+    pub const unsafe fn new(top: usize) -> Self {
+        Stack { top }
+    }
+}
+
 /// The memory between `arg_start` and `arg_end` of `proc_pid_stat(5)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Arguments {
@@ -98,6 +117,7 @@ pub enum Op<'a> {
     Nest {
         arguments: Arguments,
         image: &'a [Segment],
+        stack: Stack,
     },
     /// `prctl(PR_SET_DUMPABLE, 0)`: nothing that joins these namespaces can trace this process or
     /// open its /proc/PID/exe before exec.
@@ -289,6 +309,7 @@ pub enum Op<'a> {
         terminal: bool,
         arguments: Arguments,
         image: &'a [Segment],
+        stack: Stack,
     },
     /// End here, successfully: for programs that only try whether something can be done.
     Exit,

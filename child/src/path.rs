@@ -42,6 +42,7 @@ pub(crate) fn existing(root: i32, path: &CStr) -> Result<Option<i32>> {
 /// parent lies in a file system of the sandbox's own. Where a component is a symbolic link that leads
 /// nowhere, its target is made: with systemd-resolved, /etc/resolv.conf is a link to below /run. At
 /// most `links` of those are followed.
+#[inline(never)]
 pub(crate) fn make(
     state: &State,
     root: i32,

@@ -81,13 +81,13 @@ pub fn run(program: &Program<'_>) -> ! {
 pub(crate) fn go_on(program: &Program<'_>, state: &mut State, first: usize) -> ! {
     for (step, op) in program.ops.iter().enumerate().skip(first) {
         let done = match *op {
-            Op::Init { terminal, arguments, image } => {
+            Op::Init { terminal, arguments, image, stack } => {
                 let rest = Rest { program, state: &mut *state, first: step + 1 };
-                init::split(rest, terminal, arguments, image)
+                init::split(rest, terminal, arguments, image, stack)
             }
-            Op::Nest { arguments, image } => {
+            Op::Nest { arguments, image, stack } => {
                 let rest = Rest { program, state: &mut *state, first: step + 1 };
-                init::nest(rest, arguments, image)
+                init::nest(rest, arguments, image, stack)
             }
             _ => execute(op, program, state),
         };
@@ -112,6 +112,8 @@ pub(crate) fn mark(program: &Program<'_>, step: usize) {
     }
 }
 
+/// Not inlined, nor are those that need room for paths: their frames would add up.
+#[inline(never)]
 fn execute(op: &Op<'_>, program: &Program<'_>, state: &mut State) -> Result<()> {
     match *op {
         Op::Unshare { flags } => call!(nr::UNSHARE, flags).map(drop),

@@ -1,6 +1,7 @@
 //! Starting a helper without waiting for it to execute: posix_spawn(3) suspends its caller until then,
 //! which for a program with many libraries is a third of a millisecond.
 
+use crate::op::Stack;
 use crate::process;
 use crate::sys::{self, Result, call, nr};
 
@@ -15,9 +16,6 @@ pub struct Start<'a> {
     pub stdio: [i32; 3],
 }
 
-/// The stack for the time until the program executes.
-pub const STACK: usize = 16 << 10;
-
 /// The exit code of a process whose program could not be executed.
 pub const NOT_EXECUTED: i32 = 127;
 
@@ -25,10 +23,9 @@ pub const NOT_EXECUTED: i32 = 127;
 /// are raised (`prctl(2)`, PR_SET_PDEATHSIG).
 ///
 /// Until then the process works in this one's memory, so that what it is given must never go away.
-pub fn start(what: &'static Start<'static>, stack: &'static mut [u8; STACK]) -> Result<i32> {
-    let top = (stack.as_mut_ptr() as usize + STACK) & !15;
-    // SAFETY: nothing else uses the stack; `what` is never freed; `enter` takes a `Start`.
-    unsafe { sys::clone_on(0, top, enter, core::ptr::from_ref(what).cast_mut().cast()) }
+pub fn start(what: &'static Start<'static>, stack: Stack) -> Result<i32> {
+    // SAFETY: `stack` is for this; `what` is never freed; `enter` takes a `Start`.
+    unsafe { sys::clone_on(0, stack, enter, core::ptr::from_ref(what).cast_mut().cast()) }
 }
 
 extern "C" fn enter(what: *mut u8) -> ! {

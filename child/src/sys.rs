@@ -2,6 +2,8 @@
 
 use core::ffi::CStr;
 
+use crate::op::Stack;
+
 /// A negative return value of the kernel, as a positive errno.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub i32);
@@ -226,16 +228,14 @@ pub(crate) fn monotonic_ns() -> u64 {
 /// With `clone_on`: this process goes on only once the other has executed a program or ended.
 pub(crate) const CLONE_VFORK: usize = 0x4000;
 
-/// `clone(2)` with CLONE_VM and `flags`: `entry(argument)` runs in the new process on the stack that ends
-/// at `stack_top`.
+/// `clone(2)` with CLONE_VM and `flags`: `entry(argument)` runs in the new process on `stack`.
 ///
 /// # Safety
-/// The stack must be writable, aligned to 16 bytes at its top, and used by nothing else until the new
-/// process has executed a program or ended; `argument` must be what `entry` takes, as long. The new
-/// process shares this one's memory until then.
+/// `argument` must be what `entry` takes, until the new process has executed a program or ended: it shares
+/// this one's memory until then.
 pub(crate) unsafe fn clone_on(
     flags: usize,
-    stack_top: usize,
+    stack: Stack,
     entry: extern "C" fn(*mut u8) -> !,
     argument: *mut u8,
 ) -> Result<i32> {
@@ -256,7 +256,7 @@ pub(crate) unsafe fn clone_on(
             "2:",
             inlateout("rax") nr::CLONE as isize => value,
             in("rdi") CLONE_VM | SIGCHLD | flags,
-            in("rsi") stack_top,
+            in("rsi") stack.top,
             in("rdx") 0usize,
             in("r10") 0usize,
             in("r8") 0usize,

@@ -8,7 +8,7 @@ use sbx_child::{Arguments, Op, Segment};
 
 use super::root::Root;
 use super::{Hint, Steps, c_path, c_str, leak};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::plan::{Keyring, Plan, caps};
 use crate::profile::Resource;
 use crate::userns::idmap::{IdMap, to_outside};
@@ -23,7 +23,8 @@ pub(crate) fn begin(steps: &mut Steps, plan: &Plan) -> Result<()> {
     if !plan.host.init {
         steps.push(Op::DieWithParent, TIED);
         let (arguments, image) = memory_of_this_process();
-        steps.push(Op::Nest { arguments, image }, "cannot start the program's process");
+        let nest = Op::Nest { arguments, image, stack: stack()? };
+        steps.push(nest, "cannot start the program's process");
         steps.push(Op::NewSession, "cannot start a session");
     }
     // Modes are as given while the sandbox is set up; the program gets its own umask later.
@@ -55,6 +56,10 @@ const TIED: &str = "cannot tie the process to sbx";
 
 fn memory_of_this_process() -> (Arguments, &'static [Segment]) {
     (crate::sys::command_line(), leak(crate::sys::read_only_image()))
+}
+
+fn stack() -> Result<sbx_child::Stack> {
+    crate::sys::stack().what(|| "cannot get memory for a stack")
 }
 
 /// Waits for the id map, and becomes the root of it: files made from here on are root's.
@@ -126,7 +131,8 @@ pub(crate) fn finish(steps: &mut Steps, plan: &Plan) -> Result<()> {
     if plan.host.init {
         let terminal = process.terminal().unwrap_or(false);
         let (arguments, image) = memory_of_this_process();
-        steps.push(Op::Init { terminal, arguments, image }, "cannot start the init");
+        let init = Op::Init { terminal, arguments, image, stack: stack()? };
+        steps.push(init, "cannot start the init");
         // The init keeps all signals blocked; the program must not inherit that.
         steps.push(Op::ResetSignals, "cannot reset signals");
     }

@@ -57,6 +57,21 @@ pub(crate) fn clone3(flags: u64, child: impl FnOnce()) -> nix::Result<Cloned> {
     Ok(Cloned { pid: pid as u32, pidfd })
 }
 
+/// A stack with a page below it that catches what grows too far.
+pub(crate) fn stack() -> rustix::io::Result<sbx_child::Stack> {
+    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
+    const GUARD: usize = 4096;
+    let len = GUARD + sbx_child::Stack::LEN;
+    let (prot, flags) =
+        (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
+    // SAFETY: a new mapping at a place of the kernel's choosing.
+    let start = unsafe { mmap_anonymous(std::ptr::null_mut(), len, prot, flags) }?;
+    // SAFETY: the first page of that mapping, which nobody knows of yet.
+    unsafe { mprotect(start, GUARD, MprotectFlags::empty()) }?;
+    // SAFETY: it is page-aligned, never unmapped, and handed to the caller alone.
+    Ok(unsafe { sbx_child::Stack::new(start as usize + len) })
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {

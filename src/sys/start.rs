@@ -23,6 +23,6 @@ pub(crate) fn start(program: &Path, args: &[String], stdio: [RawFd; 3]) -> std::
         envp: envp.leak(),
         stdio,
     }));
-    let stack = Box::leak(Box::new([0; sbx_child::STACK]));
-    sbx_child::start(what, stack).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
+    sbx_child::start(what, super::stack()?)
+        .map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
 }
