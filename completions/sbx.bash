@@ -25,8 +25,20 @@ _sbx() {
             sbx,load)
                 cmd="sbx__subcmd__load"
                 ;;
+            sbx,login)
+                cmd="sbx__subcmd__login"
+                ;;
+            sbx,logout)
+                cmd="sbx__subcmd__logout"
+                ;;
             sbx,ps)
                 cmd="sbx__subcmd__ps"
+                ;;
+            sbx,pull)
+                cmd="sbx__subcmd__pull"
+                ;;
+            sbx,push)
+                cmd="sbx__subcmd__push"
                 ;;
             sbx,rm)
                 cmd="sbx__subcmd__rm"
@@ -41,7 +53,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-h -V --help --version doctor import load ps rm run"
+            opts="-h -V --help --version doctor import load login logout ps pull push rm run"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -104,6 +116,54 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sbx__subcmd__login)
+            opts="-u -h --username --password-stdin --get-login --authfile --tls-verify --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-verify)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__logout)
+            opts="-a -h --all --authfile --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sbx__subcmd__ps)
             opts="-a -q -h --all --quiet --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -111,6 +171,66 @@ _sbx() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__pull)
+            opts="-q -h --policy --quiet --creds --authfile --tls-verify --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --policy)
+                    COMPREPLY=($(compgen -W "always missing newer never" -- "${cur}"))
+                    return 0
+                    ;;
+                --creds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-verify)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__push)
+            opts="-q -h --quiet --digestfile --creds --authfile --tls-verify --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --digestfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --creds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-verify)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -133,7 +253,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__run)
-            opts="-i -t -e -w -u -v -h --host --rootfs --read-only --storage --upper --interactive --tty --rm --env --env-file --env-host --workdir --user --group-add --entrypoint --init --hostname --ulimit --umask --timeout --stop-signal --stop-timeout --preserve-fds --pidfile --volume --mount --tmpfs --project --shm-size --device --userns --uidmap --gidmap --network --add-host --no-hosts --profile --security-opt --cap-add --cap-drop --sysctl --explain --json --timings --help"
+            opts="-i -t -e -w -u -v -h --host --rootfs --read-only --pull --storage --upper --interactive --tty --rm --env --env-file --env-host --workdir --user --group-add --entrypoint --init --hostname --ulimit --umask --timeout --stop-signal --stop-timeout --preserve-fds --pidfile --volume --mount --tmpfs --project --shm-size --device --userns --uidmap --gidmap --network --add-host --no-hosts --profile --security-opt --cap-add --cap-drop --sysctl --explain --json --timings --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -141,6 +261,10 @@ _sbx() {
             case "${prev}" in
                 --rootfs)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pull)
+                    COMPREPLY=($(compgen -W "always missing newer never" -- "${cur}"))
                     return 0
                     ;;
                 --storage)

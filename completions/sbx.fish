@@ -29,7 +29,11 @@ complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "doctor" -d 'Try what a sandbox needs on this host, and say how to get what is missing'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "import" -d 'Make an image from the tar of a root file system'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "load" -d 'Load images from an archive or an OCI layout'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "login" -d 'Write a login for a registry down, for sbx, podman and docker'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "logout" -d 'Take a login away'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "ps" -d 'List containers that were kept: those run without --rm'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "pull" -d 'Download images from a registry'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "push" -d 'Upload an image to a registry'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "rm" -d 'Remove containers, with everything that was changed in them'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "run" -d 'Run a command in a new sandbox'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -l json -d 'As JSON'
@@ -37,13 +41,44 @@ complete -c sbx -n "__fish_sbx_using_subcommand doctor" -s h -l help -d 'Print h
 complete -c sbx -n "__fish_sbx_using_subcommand import" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s i -l input -d 'An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image of several; standard input without it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand login" -s u -l username -d 'User name; asked for without it' -r
+complete -c sbx -n "__fish_sbx_using_subcommand login" -l authfile -d 'The file to write to [default: $XDG_RUNTIME_DIR/containers/auth.json]' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand login" -l tls-verify -d 'Whether certificates are verified; false is for registries on this machine, also without TLS' -r -f -a "true\t''
+false\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand login" -l password-stdin -d 'Read the password from standard input'
+complete -c sbx -n "__fish_sbx_using_subcommand login" -l get-login -d 'Print who is logged in'
+complete -c sbx -n "__fish_sbx_using_subcommand login" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand logout" -l authfile -d 'The file [default: $XDG_RUNTIME_DIR/containers/auth.json]' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand logout" -s a -l all -d 'All logins of the file'
+complete -c sbx -n "__fish_sbx_using_subcommand logout" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s a -l all -d 'Those that have ended, too'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s q -l quiet -d 'Ids only'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l json -d 'As JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand pull" -l policy -d 'Which image is wanted: the registry\'s, or the store\'s if it has one' -r -f -a "always\t'What the registry has now'
+missing\t'Where the store has no such image'
+newer\t'The registry\'s if it is another than the store\'s and can be had'
+never\t'The store\'s, or nothing'"
+complete -c sbx -n "__fish_sbx_using_subcommand pull" -l creds -d 'Log in with USER[:PASSWORD], this once' -r
+complete -c sbx -n "__fish_sbx_using_subcommand pull" -l authfile -d 'Logins are in this file [default: $XDG_RUNTIME_DIR/containers/auth.json, then podman\'s and docker\'s other places]' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand pull" -l tls-verify -d 'Whether certificates are verified; false is for registries on this machine, also without TLS' -r -f -a "true\t''
+false\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand pull" -s q -l quiet -d 'Print the image ids only'
+complete -c sbx -n "__fish_sbx_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sbx -n "__fish_sbx_using_subcommand push" -l digestfile -d 'Write the digest of what was pushed to a file' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand push" -l creds -d 'Log in with USER[:PASSWORD], this once' -r
+complete -c sbx -n "__fish_sbx_using_subcommand push" -l authfile -d 'Logins are in this file [default: $XDG_RUNTIME_DIR/containers/auth.json, then podman\'s and docker\'s other places]' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand push" -l tls-verify -d 'Whether certificates are verified; false is for registries on this machine, also without TLS' -r -f -a "true\t''
+false\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand push" -s q -l quiet -d 'Print nothing'
+complete -c sbx -n "__fish_sbx_using_subcommand push" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s a -l all -d 'All that have ended'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rootfs -d 'Use this directory as the root; with :O changes go to a throw-away overlay' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l pull -d 'When the image is pulled from its registry [default: missing]' -r -f -a "always\t'What the registry has now'
+missing\t'Where the store has no such image'
+newer\t'The registry\'s if it is another than the store\'s and can be had'
+never\t'The store\'s, or nothing'"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l storage -d 'What stacks an image\'s layers [default: native where the kernel can]' -r -f -a "native\t'The kernel\'s overlay file system'
 fuse-overlayfs\t'The fuse-overlayfs program'"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -d 'Where changes to a stacked root go while it runs [default: disk]' -r -f -a "disk\t'A directory of the container'

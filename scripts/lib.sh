@@ -70,6 +70,24 @@ need_packages() {
     }
 }
 
+# Takes a program out of a package into target/tools, without installing the package: a service that it
+# brings is not to be started on this machine. Usage: need_tool PACKAGE PATH-IN-IT
+need_tool() {
+    tool=$PWD/target/tools/${2##*/}
+    [ ! -x "$tool" ] || return 0
+    say "fetching ${2##*/}"
+    unpacked=$(mktemp -d)
+    (
+        cd "$unpacked"
+        # Also where the lists are absent or too old for the mirror.
+        apt-get -q download "$1" >&2 || { apt update && apt-get -q download "$1" >&2; }
+        dpkg-deb -x ./*.deb .
+    )
+    mkdir -p "${tool%/*}"
+    mv "$unpacked/$2" "$tool"
+    rm -rf "$unpacked"
+}
+
 need_cargo() {
     command -v cargo >/dev/null 2>&1 && return 0
     if apt-cache policy rustup 2>/dev/null | grep -q 'Candidate: [0-9]'; then

@@ -39,7 +39,8 @@ run)
 test)
     # skopeo and umoci to compare with, and the filter that podman ships.
     need_packages uidmap util-linux busybox-static fuse-overlayfs procps git skopeo umoci \
-        golang-github-containers-common
+        golang-github-containers-common openssl
+    need_tool docker-registry usr/bin/docker-registry
     ;;
 lint)
     need_packages shellcheck git

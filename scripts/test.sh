@@ -53,6 +53,7 @@ if [ -d tests/probe ]; then
     cp "target/$TARGET/release/sbx-probe" "$work/bin/sbx-probe"
 fi
 while read -r exe; do cp "$exe" "$work/bin/"; done <"$list"
+cp target/tools/* "$work/bin/"
 chmod -R a+rX "$work"
 if is_root; then chown -R "$TEST_USER:" "$work"; fi
 
@@ -65,6 +66,7 @@ while read -r exe; do
     (
         cd "$work/tree"
         as_runner "SBX_BIN=$work/bin/sbx" "SBX_PROBE=$work/bin/sbx-probe" "SBX_TREE=$work/tree" \
+            "SBX_REGISTRY=$work/bin/docker-registry" \
             "TMPDIR=$work/tmp" "$work/bin/$name" --quiet "$@"
     ) </dev/null >"$work/one" 2>&1 || status=$?
     cat "$work/one"

@@ -3,6 +3,7 @@
 pub(crate) mod containers;
 pub(crate) mod doctor;
 pub(crate) mod image;
+pub(crate) mod registry;
 pub(crate) mod run;
 
 use clap::{Parser, Subcommand};
@@ -20,13 +21,17 @@ pub(crate) enum Verb {
     Doctor(doctor::DoctorArgs),
     Import(image::ImportArgs),
     Load(image::LoadArgs),
+    Login(registry::LoginArgs),
+    Logout(registry::LogoutArgs),
     Ps(containers::PsArgs),
+    Pull(registry::PullArgs),
+    Push(registry::PushArgs),
     Rm(containers::RmArgs),
     Run(Box<run::RunArgs>),
 }
 
 /// Flags that users know from podman and docker and that do not work yet: refused by name.
-pub(crate) const LATER: [&str; 29] = [
+pub(crate) const LATER: [&str; 28] = [
     "-d",
     "--detach",
     "--name",
@@ -34,7 +39,6 @@ pub(crate) const LATER: [&str; 29] = [
     "--publish",
     "--dns",
     "--dns-search",
-    "--pull",
     "--platform",
     "--memory",
     "-m",

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::registry::Pull;
+
 /// Run a command in a new sandbox
 #[derive(Debug, Args)]
 #[command(
@@ -29,6 +31,9 @@ pub(crate) struct RunArgs {
     /// Mount the root read-only; /run, /tmp and /var/tmp become private tmpfs
     #[arg(long, help_heading = "Root")]
     pub(crate) read_only: bool,
+    /// When the image is pulled from its registry [default: missing]
+    #[arg(long, value_name = "WHEN", help_heading = "Root")]
+    pub(crate) pull: Option<Pull>,
     /// What stacks an image's layers [default: native where the kernel can]
     #[arg(long, value_name = "BACKEND", help_heading = "Root")]
     pub(crate) storage: Option<Storage>,

@@ -1,17 +1,21 @@
 //! The user's `config.toml`: defaults for `sbx run`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use crate::error::{Context, Error, Result};
 use crate::host::dirs::Dirs;
+use crate::image::reference::ShortNames;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigFile {
     #[serde(default)]
     pub(crate) run: RunSection,
+    #[serde(default)]
+    pub(crate) registries: Registries,
     #[serde(skip)]
     pub(crate) path: PathBuf,
 }
@@ -24,6 +28,31 @@ pub(crate) struct RunSection {
     pub(crate) network: Option<String>,
     pub(crate) storage: Option<String>,
     pub(crate) init: Option<bool>,
+}
+
+/// Where images come from.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Registries {
+    /// The registry of names without one; docker.io where nothing is said.
+    pub(crate) default: Option<String>,
+    /// Short names, and what they stand for.
+    #[serde(default)]
+    pub(crate) aliases: BTreeMap<String, String>,
+    /// Registries on this machine that need no verified certificate, and no TLS.
+    #[serde(default)]
+    pub(crate) insecure: Vec<String>,
+}
+
+impl Registries {
+    /// Whether certificates of this host are to be verified.
+    pub(crate) fn verifies(&self, host: &str) -> bool {
+        !self.insecure.iter().any(|insecure| insecure == host)
+    }
+
+    pub(crate) fn short_names(&self) -> ShortNames {
+        ShortNames { default: self.default.clone(), aliases: self.aliases.clone() }
+    }
 }
 
 impl ConfigFile {

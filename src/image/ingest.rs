@@ -33,7 +33,6 @@ pub(crate) struct Ingest<'a> {
 }
 
 /// A layer to be taken in.
-#[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) label: String,
     pub(crate) blob: Blob,
@@ -63,7 +62,7 @@ impl<'a> Ingest<'a> {
     /// Takes all layers in and returns their descriptors in the same order. As many are worked on at
     /// once as there are processors.
     pub(crate) fn layers(&self, layers: &[Layer]) -> Result<Vec<Descriptor>> {
-        let total = layers.iter().map(|layer| layer.blob.len).sum();
+        let total = layers.iter().map(|layer| layer.blob.len()).sum();
         let done = AtomicU64::new(0);
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
@@ -110,19 +109,33 @@ impl<'a> Ingest<'a> {
         let has_tree = self.store.layer(&layer.diff_id).is_dir();
         let has_blob = digest.is_some_and(|digest| self.store.blob(digest).exists());
         if let Some(digest) = digest.filter(|_| has_tree && has_blob) {
-            return Ok(Descriptor::new(compression.media_type(), digest.clone(), layer.blob.len));
+            return Ok(Descriptor::new(compression.media_type(), digest.clone(), layer.blob.len()));
         }
+        let what = || format!("cannot read {}", layer.label);
+        let (input, range, outcome) = match &layer.blob {
+            Blob::Part { file, start, len } => {
+                (file.try_clone().what(what)?, Some((*start, *len)), None)
+            }
+            Blob::Remote { from, digest, len } => {
+                let incoming = from.stream(digest, *len)?;
+                (incoming.file, None, Some(incoming.outcome))
+            }
+        };
         let job = Job {
             label: layer.label.clone(),
-            range: Some((layer.blob.start, layer.blob.len)),
+            range,
             compression: Some(compression),
             blob: (!has_blob).then(|| staging.path().join("blob")),
             tree: (!has_tree).then(|| self.tree_job(&staging)),
             digest: digest.cloned(),
             diff_id: Some(layer.diff_id.clone()),
         };
-        let input = layer.blob.file.try_clone().what(|| format!("cannot read {}", layer.label))?;
-        let report = self.run(job, input, &staging, progress)?;
+        let ran = self.run(job, input, &staging, progress);
+        let report = match (ran, outcome.map(|outcome| outcome.recv())) {
+            // What came was not all: the reason is better than what it looked like.
+            (Err(_), Some(Ok(Err(reason)))) => return Err(reason),
+            (ran, _) => ran?,
+        };
         Ok(Descriptor::new(report.compression.media_type(), report.digest, report.size))
     }
 
@@ -185,9 +198,12 @@ impl<'a> Ingest<'a> {
 
 fn sniff(layer: &Layer) -> Result<Compression> {
     use std::os::unix::fs::FileExt as _;
-    let mut first = [0; 16];
-    let n = usize::try_from(layer.blob.len).unwrap_or(usize::MAX).min(first.len());
     let what = || format!("cannot read {}", layer.label);
-    layer.blob.file.read_exact_at(&mut first[..n], layer.blob.start).what(what)?;
+    let Blob::Part { file, start, len } = &layer.blob else {
+        return Err(Error::new(what(), "its media type does not say how it is compressed"));
+    };
+    let mut first = [0; 16];
+    let n = usize::try_from(*len).unwrap_or(usize::MAX).min(first.len());
+    file.read_exact_at(&mut first[..n], *start).what(what)?;
     inflate::detect(&first[..n], None, &layer.label)
 }

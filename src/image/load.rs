@@ -62,6 +62,26 @@ pub(crate) fn load(
         )
         .fix(format!("sbx import {}, if it is the tar of a root file system", source.label())));
     };
+    take_in(ingest, found)
+}
+
+/// The image of a registry whose manifest or index is `top`; it gets this name.
+pub(super) fn from_registry(
+    ingest: &Ingest<'_>,
+    source: &Source,
+    top: &Descriptor,
+    name: Option<String>,
+) -> Result<Loaded> {
+    let mut found = layout_image(source, top)?;
+    found.names = name.into_iter().collect();
+    let loaded = take_in(ingest, vec![found])?;
+    loaded
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::new(format!("cannot pull {}", source.label()), "it holds no image"))
+}
+
+fn take_in(ingest: &Ingest<'_>, found: Vec<Found>) -> Result<Vec<Loaded>> {
     // All layers of all images at once; what images share is recognised by its diffID.
     let mut rest = Vec::new();
     let mut layers = Vec::new();
@@ -214,7 +234,7 @@ fn parse_config(
 /// Follows indexes to the manifest for this host.
 fn resolve(source: &Source, mut descriptor: Descriptor) -> Result<(Descriptor, Manifest, Vec<u8>)> {
     for _ in 0..=MAX_INDEX_DEPTH {
-        let bytes = source.read_blob(&descriptor)?;
+        let bytes = source.read_manifest(&descriptor)?;
         let label = format!("manifest {} of {}", descriptor.digest, source.label());
         match manifest::parse_document(&bytes, &descriptor.media_type, &label)? {
             Document::Manifest(manifest) => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::digest::Digest;
 use crate::error::{Error, Result};
 
 /// A name with every part present.
@@ -77,6 +78,72 @@ impl Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}:{}", self.domain, self.path, self.tag)
+    }
+}
+
+/// An image of a registry: by its tag, or by its digest where one is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remote {
+    pub(crate) name: Name,
+    pub(crate) digest: Option<Digest>,
+    /// Whether a tag was given beside the digest.
+    tagged: bool,
+}
+
+impl Remote {
+    /// Parses `[docker://][domain/]path[:tag][@digest]`. A name without a registry belongs to
+    /// `default`, unless it is one of the aliases.
+    pub(crate) fn parse(text: &str, short: &ShortNames) -> Result<Self> {
+        let text = text.strip_prefix("docker://").unwrap_or(text);
+        let (named, digest) = match text.split_once('@') {
+            Some((named, digest)) => (named, Some(Digest::parse(digest)?)),
+            None => (text, None),
+        };
+        let (path, tag) = match named.rsplit_once(':') {
+            Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
+            _ => (named, None),
+        };
+        let full = short.resolve(path);
+        let full = tag.map_or(full.clone(), |tag| format!("{full}:{tag}"));
+        let name = Name::parse(&full, Unqualified::DockerHub)?;
+        Ok(Remote { name, digest, tagged: tag.is_some() })
+    }
+
+    /// What the image is called in the store.
+    pub(crate) fn stored_name(&self) -> String {
+        match &self.digest {
+            Some(digest) if !self.tagged => format!("{}@{digest}", self.name.repository()),
+            _ => self.name.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.digest {
+            Some(digest) => write!(f, "{}@{digest}", self.name.repository()),
+            None => self.name.fmt(f),
+        }
+    }
+}
+
+/// What names without a registry stand for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ShortNames {
+    pub(crate) default: Option<String>,
+    pub(crate) aliases: std::collections::BTreeMap<String, String>,
+}
+
+impl ShortNames {
+    fn resolve(&self, path: &str) -> String {
+        if let Some(full) = self.aliases.get(path) {
+            return full.clone();
+        }
+        let qualified = path.split_once('/').is_some_and(|(first, _)| is_domain(first));
+        match &self.default {
+            Some(registry) if !qualified => format!("{registry}/{path}"),
+            _ => path.to_owned(),
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
@@ -21,23 +23,46 @@ const MAX_MEMBERS: usize = 100_000;
 /// Links between members: old docker archives name a layer that they have already by a link.
 const MAX_LINKS: usize = 8;
 
-/// Part of a file.
-#[derive(Debug)]
-pub(crate) struct Blob {
-    pub(crate) file: File,
-    pub(crate) start: u64,
-    pub(crate) len: u64,
+/// Bytes that can be had.
+pub(crate) enum Blob {
+    /// Part of a file.
+    Part { file: File, start: u64, len: u64 },
+    /// What a registry sends when it is asked.
+    Remote { from: Arc<dyn Fetch>, digest: Digest, len: u64 },
 }
 
-#[derive(Debug)]
+impl Blob {
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Blob::Part { len, .. } | Blob::Remote { len, .. } => *len,
+        }
+    }
+}
+
+/// A repository that is far away.
+pub(crate) trait Fetch: Send + Sync {
+    /// A manifest or index, not verified.
+    fn manifest(&self, digest: &Digest) -> Result<Vec<u8>>;
+    /// Begins to send a blob, of no more than `size` bytes; not verified.
+    fn stream(&self, digest: &Digest, size: u64) -> Result<Incoming>;
+}
+
+/// A blob that arrives.
+pub(crate) struct Incoming {
+    /// A pipe.
+    pub(crate) file: File,
+    /// Why the pipe ended.
+    pub(crate) outcome: Receiver<Result<()>>,
+}
+
 pub(crate) struct Source {
     /// As the user gave it.
     label: String,
     kind: Inner,
 }
 
-#[derive(Debug)]
 enum Inner {
+    Registry(Arc<dyn Fetch>),
     Directory(File),
     Archive { file: File, members: HashMap<Vec<u8>, Member> },
 }
@@ -71,6 +96,10 @@ impl Source {
         Ok(Source { label: label.to_owned(), kind: Inner::Archive { file, members } })
     }
 
+    pub(crate) fn registry(from: Arc<dyn Fetch>, label: &str) -> Self {
+        Source { label: label.to_owned(), kind: Inner::Registry(from) }
+    }
+
     pub(crate) fn label(&self) -> &str {
         &self.label
     }
@@ -79,6 +108,7 @@ impl Source {
     pub(crate) fn open(&self, name: &str) -> Result<Option<Blob>> {
         let what = || format!("cannot open {name:?} in {}", self.label);
         match &self.kind {
+            Inner::Registry(_) => Ok(None),
             Inner::Directory(dir) => {
                 // Not blocking on a FIFO that stands for a blob.
                 let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -90,7 +120,7 @@ impl Source {
                         if !meta.is_file() {
                             return Err(Error::new(what(), "it is not a regular file"));
                         }
-                        Ok(Some(Blob { file, start: 0, len: meta.len() }))
+                        Ok(Some(Blob::Part { file, start: 0, len: meta.len() }))
                     }
                     Err(rustix::io::Errno::NOENT) => Ok(None),
                     Err(e) => Err(e).what(what),
@@ -103,7 +133,7 @@ impl Source {
                         None => return Ok(None),
                         Some(Member::File { start, len }) => {
                             let file = file.try_clone().what(what)?;
-                            return Ok(Some(Blob { file, start: *start, len: *len }));
+                            return Ok(Some(Blob::Part { file, start: *start, len: *len }));
                         }
                         Some(Member::Link(target)) => name.clone_from(target),
                     }
@@ -116,29 +146,23 @@ impl Source {
     /// A small file, whole.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let Some(blob) = self.open(name)? else { return Ok(None) };
-        let what = || format!("cannot read {name:?} in {}", self.label);
-        if blob.len > MAX_JSON {
-            return Err(Error::new(
-                what(),
-                format!("its {} bytes are over the limit of {MAX_JSON}", blob.len),
-            ));
-        }
-        // The limit makes the length fit.
-        let mut bytes = vec![0; blob.len as usize];
-        std::os::unix::fs::FileExt::read_exact_at(&blob.file, &mut bytes, blob.start).what(what)?;
-        Ok(Some(bytes))
+        small(blob, || format!("cannot read {name:?} in {}", self.label)).map(Some)
     }
 
     /// The blob that a descriptor points at; its size is checked, its digest is for the reader.
     pub(crate) fn blob(&self, descriptor: &Descriptor) -> Result<Blob> {
+        if let Inner::Registry(from) = &self.kind {
+            let (from, digest) = (Arc::clone(from), descriptor.digest.clone());
+            return Ok(Blob::Remote { from, digest, len: descriptor.size });
+        }
         let what = || format!("cannot take blob {} of {}", descriptor.digest, self.label);
         let blob = self
             .open(&blob_name(&descriptor.digest))?
             .ok_or_else(|| Error::new(what(), "it is missing"))?;
-        if blob.len != descriptor.size {
+        if blob.len() != descriptor.size {
             return Err(Error::new(
                 what(),
-                format!("it has {} bytes, its descriptor says {}", blob.len, descriptor.size),
+                format!("it has {} bytes, its descriptor says {}", blob.len(), descriptor.size),
             ));
         }
         Ok(blob)
@@ -146,14 +170,52 @@ impl Source {
 
     /// A small blob, verified.
     pub(crate) fn read_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
-        self.blob(descriptor)?;
-        let bytes = self.read(&blob_name(&descriptor.digest))?.unwrap_or_default();
-        let found = Digest::of(&bytes);
-        if found != descriptor.digest {
-            let label = format!("blob {} of {}", descriptor.digest, self.label);
-            return Err(mismatch(&label, "digest", &descriptor.digest, &found));
+        let label = || format!("blob {} of {}", descriptor.digest, self.label);
+        let bytes = small(self.blob(descriptor)?, || format!("cannot read {}", label()))?;
+        verified(bytes, descriptor, &label())
+    }
+
+    /// A manifest or index, verified; a registry has those in a place of their own.
+    pub(crate) fn read_manifest(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        match &self.kind {
+            Inner::Registry(from) => {
+                let label = format!("manifest {} of {}", descriptor.digest, self.label);
+                verified(from.manifest(&descriptor.digest)?, descriptor, &label)
+            }
+            _ => self.read_blob(descriptor),
         }
-        Ok(bytes)
+    }
+}
+
+fn verified(bytes: Vec<u8>, descriptor: &Descriptor, label: &str) -> Result<Vec<u8>> {
+    let found = Digest::of(&bytes);
+    if found == descriptor.digest {
+        return Ok(bytes);
+    }
+    Err(mismatch(label, "digest", &descriptor.digest, &found))
+}
+
+/// All of a blob that may not be large.
+fn small(blob: Blob, what: impl Fn() -> String) -> Result<Vec<u8>> {
+    let len = blob.len();
+    if len > MAX_JSON {
+        let why = format!("its {len} bytes are over the limit of {MAX_JSON}");
+        return Err(Error::new(what(), why));
+    }
+    match blob {
+        Blob::Part { file, start, len } => {
+            // The limit makes the length fit.
+            let mut bytes = vec![0; len as usize];
+            std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, start).what(&what)?;
+            Ok(bytes)
+        }
+        Blob::Remote { from, digest, len } => {
+            let Incoming { mut file, outcome } = from.stream(&digest, len)?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).what(&what)?;
+            outcome.recv().unwrap_or_else(|_| Err(Error::new(what(), "the download ended")))?;
+            Ok(bytes)
+        }
     }
 }
 

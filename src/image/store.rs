@@ -112,6 +112,30 @@ impl Store {
         Ok(found.pop())
     }
 
+    /// The image id that a full name has, if it is in the store.
+    pub(crate) fn id_of(&self, name: &str) -> Result<Option<Digest>> {
+        let index = self.index()?;
+        let found = index.manifests.iter().find(|d| d.annotation(REF_NAME) == Some(name));
+        found.map(|d| self.manifest(d).map(|m| m.config.digest)).transpose()
+    }
+
+    /// Whether something was found under this name or digest, though it may not be usable.
+    pub(crate) fn has_like(&self, reference: &str) -> Result<bool> {
+        let index = self.index()?;
+        Ok(self.by_name(&index, reference).is_some()
+            || self.by_digest(&index, reference)?.is_some())
+    }
+
+    /// The manifest of an image, with its descriptor and its bytes.
+    pub(crate) fn manifest_of(&self, reference: &str) -> Result<(Descriptor, Manifest, Vec<u8>)> {
+        let index = self.index()?;
+        let found = match self.by_name(&index, reference) {
+            Some(found) => found,
+            None => self.by_digest(&index, reference)?.ok_or_else(|| unknown(&index, reference))?,
+        };
+        Ok((found.clone(), self.manifest(found)?, self.read_blob(found)?))
+    }
+
     fn image(&self, descriptor: &Descriptor, reference: &str) -> Result<Image> {
         let manifest = self.manifest(descriptor)?;
         let label = format!("configuration {} of image {reference:?}", manifest.config.digest);
@@ -246,6 +270,8 @@ impl Store {
 }
 
 fn same_repository(own: &str, name: &reference::Name) -> bool {
+    // One that was pulled by its digest has that in its name.
+    let own = own.split('@').next().unwrap_or_default();
     reference::Name::parse(own, reference::Unqualified::Localhost)
         .is_ok_and(|own| own.repository() == name.repository())
 }
@@ -267,7 +293,7 @@ fn unknown(index: &Index, reference: &str) -> Error {
         why += &format!(" (there is {})", similar.join(", "));
     }
     Error::new(format!("cannot find image {reference:?}"), why)
-        .fix("sbx load -i ARCHIVE, or sbx import ROOT.tar NAME")
+        .fix("sbx pull NAME, sbx load -i ARCHIVE, or sbx import ROOT.tar NAME")
 }
 
 /// Names that share the last part of the repository, or most of it.

@@ -3,9 +3,12 @@
 mod doctor;
 mod import;
 mod load;
+mod login;
 mod output;
 mod progress;
 mod ps;
+mod pull;
+mod push;
 mod rm;
 mod run;
 pub(crate) mod worker;
@@ -19,7 +22,11 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8> {
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Load(args) => load::run(&args),
+        Verb::Login(args) => login::login(&args),
+        Verb::Logout(args) => login::logout(&args),
         Verb::Ps(args) => ps::ps(&args),
+        Verb::Pull(args) => pull::run(&args),
+        Verb::Push(args) => push::run(&args),
         Verb::Rm(args) => rm::rm(&args),
         Verb::Run(args) => run::run(&args),
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::cli::registry::Pull;
 use crate::cli::run::RunArgs;
 use crate::config::{ConfigFile, Request, Root};
 use crate::error::{Context, Result};
@@ -23,7 +24,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     stdio::check_preserved(args.preserve_fds.unwrap_or(0))?;
     let mut timings = Timings::new();
     let dirs = Dirs::from_env()?;
-    let request = Request::new(args, &ConfigFile::read(&dirs)?)?;
+    let config = ConfigFile::read(&dirs)?;
+    let request = Request::new(args, &config)?;
     let facts = HostFacts::read(&dirs.data)?;
     let mut profile = Profile::load(request.profile.value.as_deref(), &dirs)?;
     if let Some(choice) = &request.security.seccomp {
@@ -31,7 +33,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     }
     timings.mark("arguments and profile");
     let image = match &request.root {
-        Root::Image(name) => Some(find_image(name, &dirs)?),
+        Root::Image(name) => {
+            let when = args.pull.unwrap_or(Pull::Missing);
+            Some(super::pull::for_run(name, when, &dirs, &config)?)
+        }
         _ => None,
     };
     let root_files = root_files(&request.root, image.as_ref());
@@ -174,10 +179,6 @@ fn root_files(root: &Root, image: Option<&Image>) -> RootFiles {
         (Root::Image(_), None) => &[],
     };
     RootFiles { passwd: view::read(lowers, "etc/passwd"), group: view::read(lowers, "etc/group") }
-}
-
-fn find_image(name: &str, dirs: &Dirs) -> Result<Image> {
-    crate::image::store::Store::open(dirs)?.find(name)
 }
 
 /// 32 random bytes in hexadecimal, as podman and docker name containers.

@@ -32,7 +32,7 @@ pub(crate) fn ends(pid: i32, limit: Duration) -> bool {
 
 /// Looks until it is so; what never comes about is named.
 #[track_caller]
-pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while !is_so() {
         assert!(std::time::Instant::now() < deadline, "it never came about that {what}");

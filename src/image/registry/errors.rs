@@ -1,0 +1,107 @@
+//! What went wrong, with the registry, the reference and what to do.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+
+use super::super::reference::Remote;
+use crate::error::Error;
+
+/// Whether the same request may succeed a little later.
+pub(super) fn may_pass(error: &OciDistributionError) -> bool {
+    match error {
+        OciDistributionError::RequestError(e) => match e.status() {
+            Some(status) => status.is_server_error(),
+            None => e.is_timeout() || (!e.is_connect() && !is_tls(e)),
+        },
+        OciDistributionError::ServerError { code, .. } => *code >= 500 || *code == 429,
+        OciDistributionError::RegistryError { envelope, .. } => {
+            envelope.errors.iter().any(|e| matches!(e.code, OciErrorCode::Toomanyrequests))
+        }
+        OciDistributionError::IoError(_) => true,
+        _ => false,
+    }
+}
+
+/// Longer each time: 0.2 s, 0.4 s, 0.8 s and so on.
+pub(super) fn pause(attempt: u32) -> Duration {
+    Duration::from_millis(100) * 2u32.saturating_pow(attempt.min(6))
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    chain(error).to_ascii_lowercase().contains("certificate")
+}
+
+/// An error with its causes: reqwest's own text names the URL only.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        if text.to_ascii_lowercase().contains("certificate") {
+            break;
+        }
+        cause = inner.source();
+    }
+    if text.is_empty() { error.to_string() } else { text }
+}
+
+pub(super) fn explain(remote: &Remote, error: &OciDistributionError) -> Error {
+    let host = &remote.name.domain;
+    let what = format!("cannot reach {remote} in registry {host}");
+    match error {
+        OciDistributionError::RequestError(e) if e.status().is_some() => {
+            match e.status().map_or(0, |status| status.as_u16()) {
+                401 | 403 => unauthorised(what, host),
+                404 => unknown(what, remote),
+                code => Error::new(what, format!("it answers {code}")).fix("try again later"),
+            }
+        }
+        OciDistributionError::RequestError(e) if is_tls(e) => Error::new(what, chain(e)).fix(format!(
+            "put the registry's CA into ~/.config/containers/certs.d/{host}/ca.crt; on this machine, --tls-verify=false"
+        )),
+        OciDistributionError::RequestError(e) if chain(e).contains("InvalidContentType") => {
+            Error::new(what, "it does not answer with TLS").fix(format!(
+                "--tls-verify=false, or insecure = [{host:?}] below [registries] in config.toml, if it is on this machine"
+            ))
+        }
+        OciDistributionError::RequestError(e) => {
+            Error::new(what, chain(e)).fix(format!("see whether {host} is up: curl https://{host}/v2/"))
+        }
+        OciDistributionError::UnauthorizedError { .. }
+        | OciDistributionError::AuthenticationFailure(_) => unauthorised(what, host),
+        OciDistributionError::ImageManifestNotFoundError(_) => unknown(what, remote),
+        OciDistributionError::ServerError { code: 401 | 403, .. } => unauthorised(what, host),
+        OciDistributionError::ServerError { code: 404, .. } => unknown(what, remote),
+        OciDistributionError::ServerError { code, message, .. } => {
+            Error::new(what, format!("it answers {code}: {}", message.trim())).fix("try again later")
+        }
+        OciDistributionError::RegistryError { envelope, .. } => {
+            let Some(first) = envelope.errors.first() else {
+                return Error::new(what, "it refuses without a reason").fix("try again later");
+            };
+            match first.code {
+                OciErrorCode::Unauthorized | OciErrorCode::Denied => unauthorised(what, host),
+                OciErrorCode::ManifestUnknown
+                | OciErrorCode::NameUnknown
+                | OciErrorCode::BlobUnknown
+                | OciErrorCode::NotFound => unknown(what, remote),
+                OciErrorCode::Toomanyrequests => Error::new(what, "it has had too many requests")
+                    .fix(format!("sbx login {host}, or try again later")),
+                _ => Error::new(what, format!("it says {:?}: {}", first.code, first.message)),
+            }
+        }
+        other => Error::new(what, other.to_string()),
+    }
+}
+
+fn unauthorised(what: String, host: &str) -> Error {
+    Error::new(what, "it wants a login, or this one may not do that")
+        .fix(format!("sbx login {host}"))
+}
+
+fn unknown(what: String, remote: &Remote) -> Error {
+    Error::new(what, "it has no such image or tag")
+        .fix(format!("see what it has: skopeo list-tags docker://{}", remote.name.repository()))
+}

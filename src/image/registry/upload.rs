@@ -1,0 +1,133 @@
+//! Blobs and manifests to a registry.
+
+use std::fs::File;
+use std::io::Read as _;
+
+use futures_util::stream;
+use oci_client::errors::OciDistributionError;
+use oci_client::{Reference, RegistryOperation};
+
+use super::super::digest::Digest;
+use super::{Registry, errors};
+use crate::error::{Context, Error, Result};
+
+/// How much of a blob is in memory at a time.
+const CHUNK: usize = 1 << 20;
+
+impl Registry {
+    /// A login for writing; what is not allowed is said before anything is sent.
+    pub(crate) fn begin_push(&self) -> Result<()> {
+        let reference = self.reference(None);
+        let asked = self.with_retries(|| {
+            self.runtime.block_on(self.client.auth(&reference, &self.auth, RegistryOperation::Push))
+        });
+        asked.map(drop)
+    }
+
+    /// Sends a blob that the registry lacks; whether it was sent.
+    pub(crate) fn push_blob(
+        &self,
+        open: impl Fn() -> Result<File>,
+        digest: &Digest,
+        size: u64,
+        progress: &dyn Fn(u64),
+    ) -> Result<bool> {
+        let (reference, name) = (self.reference(None), digest.to_string());
+        if self
+            .with_retries(|| self.runtime.block_on(self.client.blob_exists(&reference, &name)))?
+        {
+            progress(size);
+            return Ok(false);
+        }
+        let mut attempt = 1;
+        loop {
+            let file = open()?;
+            let (send, sent) = std::sync::mpsc::channel();
+            let chunks = stream::iter(Chunks { file, sent: 0, send });
+            let push = self.client.push_blob_stream(&reference, chunks, &name, Some(size));
+            let pushed = self.runtime.block_on(push);
+            if let Some(done) = sent.try_iter().last() {
+                progress(done);
+            }
+            match pushed {
+                Ok(_) => return Ok(true),
+                Err(e) if attempt < super::ATTEMPTS && errors::may_pass(&e) => {
+                    self.pause(attempt);
+                    attempt += 1;
+                }
+                Err(e) => return Err(errors::explain(&self.remote, &e)),
+            }
+        }
+    }
+
+    /// Puts the manifest under the image's name.
+    pub(crate) fn push_manifest(&self, bytes: &[u8], media_type: &str) -> Result<()> {
+        let what = || format!("cannot push {}", self.label());
+        let kind = media_type
+            .parse()
+            .map_err(|_| Error::new(what(), format!("{media_type:?} is not a media type")))?;
+        let kind: http::HeaderValue = kind;
+        let reference: Reference = self.reference(None);
+        self.with_retries(|| {
+            self.runtime.block_on(self.client.push_manifest_raw(
+                &reference,
+                bytes.to_vec(),
+                kind.clone(),
+            ))
+        })
+        .map(drop)
+    }
+
+    /// Whether the registry takes these credentials.
+    pub(crate) fn check_login(&self) -> Result<()> {
+        let reference = self.reference(None);
+        let tried =
+            self.runtime.block_on(self.client.list_tags(&reference, &self.auth, Some(1), None));
+        match tried {
+            Ok(_) => Ok(()),
+            Err(e) if is_answer(&e) => Ok(()),
+            Err(e) => Err(errors::explain(&self.remote, &e)),
+        }
+    }
+}
+
+/// A repository that does not exist was looked for by somebody who may look.
+fn is_answer(error: &OciDistributionError) -> bool {
+    match error {
+        OciDistributionError::ServerError { code: 404, .. }
+        | OciDistributionError::ImageManifestNotFoundError(_) => true,
+        OciDistributionError::RegistryError { envelope, .. } => envelope.errors.iter().any(|e| {
+            use oci_client::errors::OciErrorCode::{ManifestUnknown, NameUnknown, NotFound};
+            matches!(e.code, ManifestUnknown | NameUnknown | NotFound)
+        }),
+        _ => false,
+    }
+}
+
+struct Chunks {
+    file: File,
+    sent: u64,
+    send: std::sync::mpsc::Sender<u64>,
+}
+
+impl Iterator for Chunks {
+    type Item = Result<bytes::Bytes, OciDistributionError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        match (&mut self.file).take(CHUNK as u64).read_to_end(&mut chunk) {
+            Ok(0) => None,
+            Ok(n) => {
+                self.sent += n as u64;
+                let _ = self.send.send(self.sent);
+                Some(Ok(chunk.into()))
+            }
+            Err(e) => Some(Err(OciDistributionError::IoError(e))),
+        }
+    }
+}
+
+/// A blob of the store.
+pub(crate) fn open(path: &std::path::Path) -> Result<File> {
+    File::open(path).what(|| format!("cannot read {}", path.display()))
+}

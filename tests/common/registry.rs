@@ -1,0 +1,174 @@
+//! A real registry on loopback: Debian's docker-registry, for as long as the value lives.
+
+use std::io::{Read, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{World, process};
+
+/// `ana` with the password `se:cret`; htpasswd(1), bcrypt.
+const HTPASSWD: &str = "ana:$2y$05$oSHg24L05DepoL4nVZaxkuqfJxhWeIjlw3beTbUu02Ek4bv7vU5Ni\n";
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) login: bool,
+    pub(crate) tls: bool,
+}
+
+pub(crate) struct Registry {
+    child: Child,
+    /// `localhost:PORT`.
+    pub(crate) host: String,
+    dir: PathBuf,
+}
+
+impl Registry {
+    pub(crate) fn start(world: &World, options: Options) -> Self {
+        let program = std::env::var_os("SBX_REGISTRY").map(PathBuf::from);
+        let program = program.unwrap_or_else(|| "docker-registry".into());
+        let dir = world.folder();
+        let port = free_port();
+        let mut config = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage:\n  delete: {{enabled: true}}\n  filesystem:\n    rootdirectory: {}/store\nhttp:\n  addr: 127.0.0.1:{port}\n",
+            dir.display()
+        );
+        if options.tls {
+            certificate(&dir);
+            config += &format!(
+                "  tls:\n    certificate: {0}/own.crt\n    key: {0}/own.key\n",
+                dir.display()
+            );
+        }
+        if options.login {
+            std::fs::write(dir.join("htpasswd"), HTPASSWD).expect("write htpasswd");
+            config += &format!(
+                "auth:\n  htpasswd:\n    realm: test\n    path: {}/htpasswd\n",
+                dir.display()
+            );
+        }
+        let file = dir.join("config.yml");
+        std::fs::write(&file, config).expect("write the registry's configuration");
+        let mut child = Command::new(program)
+            .arg("serve")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start docker-registry. Fix: make test");
+        process::until("the registry listens", || {
+            assert!(child.try_wait().expect("look at the registry").is_none(), "it ended");
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Registry { child, host: format!("localhost:{port}"), dir }
+    }
+
+    /// The certificate of its own authority.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.dir.join("ca.crt")
+    }
+
+    /// The bytes of a blob, where the registry keeps them.
+    pub(crate) fn blob(&self, hex: &str) -> PathBuf {
+        let blobs = self.dir.join("store/docker/registry/v2/blobs/sha256");
+        blobs.join(&hex[..2]).join(hex).join("data")
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its number").port()
+}
+
+/// An authority, and a certificate of it for localhost.
+fn certificate(dir: &Path) {
+    let openssl = |args: &[&str]| {
+        let status = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+            .args(["-nodes", "-days", "2"])
+            .args(args)
+            .current_dir(dir)
+            .stderr(Stdio::null())
+            .status()
+            .expect("run openssl");
+        assert!(status.success(), "openssl makes no certificate");
+    };
+    openssl(&["-subj", "/CN=an authority", "-keyout", "ca.key", "-out", "ca.crt"]);
+    openssl(&[
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-CA",
+        "ca.crt",
+        "-CAkey",
+        "ca.key",
+        "-keyout",
+        "own.key",
+        "-out",
+        "own.crt",
+    ]);
+}
+
+/// Between a client and a registry: cuts the first long answers short.
+pub(crate) struct Cutter {
+    pub(crate) host: String,
+    pub(crate) cuts: Arc<AtomicUsize>,
+}
+
+impl Cutter {
+    /// The first `times` connections on which over `after` bytes come back end there.
+    pub(crate) fn before(registry: &Registry, times: usize, after: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let host = format!("localhost:{}", listener.local_addr().expect("its number").port());
+        let (target, cuts) = (registry.host.clone(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&cuts);
+        // The threads end with the connections, the last one with the process.
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(server) = TcpStream::connect(&target) else { continue };
+                let count = Arc::clone(&count);
+                std::thread::spawn(move || relay(client, server, &count, times, after));
+            }
+        });
+        Cutter { host, cuts }
+    }
+}
+
+fn relay(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    cuts: &AtomicUsize,
+    times: usize,
+    after: u64,
+) {
+    let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Write);
+    });
+    let (mut passed, mut buffer) = (0, [0; 16 << 10]);
+    while let Ok(n @ 1..) = server.read(&mut buffer) {
+        passed += n as u64;
+        if passed > after && cuts.fetch_add(1, Ordering::SeqCst) < times {
+            break;
+        }
+        if client.write_all(&buffer[..n]).is_err() {
+            break;
+        }
+    }
+    let _ = client.shutdown(std::net::Shutdown::Both);
+    let _ = server.shutdown(std::net::Shutdown::Both);
+}
