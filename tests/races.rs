@@ -144,3 +144,26 @@ fn slow_the_target_of_a_mount_stays_inside() {
         }
     });
 }
+
+/// Another sandbox moves the place of a mount between the mount and the masks in it.
+#[test]
+fn slow_a_mask_stays_with_its_mount() {
+    let world = World::new();
+    world.image();
+    let shared = world.folder();
+    let (target, other) = (shared.join("target"), shared.join("other"));
+    for dir in [&target, &other] {
+        for own in ["data/sbx", "config/sbx", "cache/sbx", "run/sbx"] {
+            std::fs::create_dir_all(dir.join(own)).unwrap();
+        }
+    }
+    let (a, b) =
+        (format!("{}:/s", shared.display()), format!("{}:/s/target", world.root().display()));
+    let script = "ls /s/*/data/sbx 2>/dev/null; echo end";
+    while_swapping(&target, &other, || {
+        for _ in 0..ROUNDS {
+            let finished = world.image_sh(&["-v", &a, "-v", &b], script).run();
+            assert!(!finished.text().contains("images"), "the store is in reach: {finished:?}");
+        }
+    });
+}

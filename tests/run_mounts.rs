@@ -346,7 +346,9 @@ fn sbx_masks_directories_that_do_not_exist_yet() {
     let world = World::new();
     let home = world.path("home");
     std::fs::create_dir(home.join("real")).unwrap();
-    std::os::unix::fs::symlink("real", home.join("link")).unwrap();
+    // Where the sandbox cannot replace it.
+    let link = world.path("tmp/link");
+    std::os::unix::fs::symlink(home.join("real"), &link).unwrap();
     let mount = format!("{0}:{0}", home.display());
     let script = format!(
         "touch {0}/real/sbx/config.toml 2>/dev/null && echo written; ls -A {0}/data/sbx; echo end",
@@ -355,9 +357,115 @@ fn sbx_masks_directories_that_do_not_exist_yet() {
     let run = ["run", "--host", "-v", &mount, "--", "sh", "-c", &script];
     let printed = world
         .sbx(run)
-        .env("XDG_CONFIG_HOME", home.join("link"))
+        .env("XDG_CONFIG_HOME", &link)
         .env("XDG_DATA_HOME", home.join("data"))
         .without_env("XDG_RUNTIME_DIR")
         .ok();
     assert_eq!(printed, "end");
+    // In its reach, it would lead the next run to what the sandbox likes.
+    std::fs::rename(&link, home.join("link")).unwrap();
+    let said = world.sbx(run).env("XDG_CONFIG_HOME", home.join("link")).fails(125);
+    assert!(said.contains("symbolic link") && said.contains("Fix: "), "{said}");
+    let read_only = ["run", "--host", "-v", &format!("{mount}:ro"), "--", "true"];
+    world.sbx(read_only).env("XDG_CONFIG_HOME", home.join("link")).ok();
+}
+
+/// Links of an image on the way to a target, and a later mount that covers one of them.
+#[test]
+fn an_image_cannot_part_a_mount_from_what_is_mounted_in_it() {
+    let world = World::new();
+    world.image();
+    let root = world.rootfs();
+    for dir in ["y", "y/a", "z"] {
+        std::fs::create_dir(root.join(dir)).unwrap();
+    }
+    std::os::unix::fs::symlink("/y/a/l", root.join("x")).unwrap();
+    std::os::unix::fs::symlink("/z", root.join("y/a/l")).unwrap();
+    let rootfs = format!("{}:O", root.display());
+    let sh = |mounts: &[&str], script: &str| {
+        let run = [&["run", "--rootfs", &rootfs], mounts, &["--", "sh", "-c", script]].concat();
+        world.sbx(run).ok()
+    };
+    let whole = format!("{}:/x", world.root().display());
+    let script = "ls -A /z/data/sbx; mv /z/data /z/moved 2>/dev/null && echo moved; echo end";
+    assert_eq!(sh(&["-v", &whole, "--tmpfs", "/y/a"], script), "end");
+
+    let (project, other) = (world.folder(), world.folder());
+    std::fs::create_dir(project.join("git")).unwrap();
+    std::fs::create_dir_all(other.join("a/l/git")).unwrap();
+    std::fs::write(project.join("git/config"), "clean").unwrap();
+    let mounts = [
+        format!("{}:/x", project.display()),
+        format!("{}:/y", other.display()),
+        format!("{0}/git:/x/git:ro", project.display()),
+    ];
+    let flags: Vec<&str> = mounts.iter().flat_map(|m| ["-v", m]).collect();
+    let script = "for d in /x /z; do echo hacked >$d/git/config; done 2>/dev/null; true";
+    sh(&flags, script);
+    assert_eq!(std::fs::read_to_string(project.join("git/config")).unwrap(), "clean");
+}
+
+/// What hides sbx's own directories must not bring back what the user has hidden.
+#[test]
+fn mounts_below_a_mount_are_what_was_asked_for() {
+    let world = World::new();
+    world.image();
+    std::fs::create_dir(world.path("config/other")).unwrap();
+    std::fs::write(world.path("config/other/secret"), "secret").unwrap();
+    let whole = format!("{}:/w", world.root().display());
+    let config = format!("{}:/w/config:ro", world.path("config").display());
+    let script = "touch /w/config/made 2>/dev/null && echo written; cat /w/config/other/secret; \
+                  ls -A /w/config/sbx";
+    assert_eq!(world.image_sh(&["-v", &whole, "-v", &config], script).ok(), "secret");
+    for hidden in ["/w/config", "/w/config/other"] {
+        let script = "ls -A /w/config/other 2>/dev/null; echo end";
+        assert_eq!(world.image_sh(&["-v", &whole, "--tmpfs", hidden], script).ok(), "end");
+    }
+    let read_only = format!("{whole}:ro");
+    let safe = format!("{}:/w/config", world.folder().display());
+    assert_eq!(world.image_sh(&["-v", &read_only, "-v", &safe], "ls -A /w/config").ok(), "");
+}
+
+#[test]
+fn a_read_only_directory_as_root_is_so_everywhere() {
+    let world = World::new();
+    let root = world.rootfs();
+    std::fs::create_dir_all(root.join("home/u/.local/share")).unwrap();
+    let script = "for d in / /home /home/u /home/u/.local /etc; do \
+                  touch $d/made 2>/dev/null && echo $d; done; ls -A /home/u/.local/share/sbx; echo end";
+    let run = ["run", "--read-only", "--rootfs", root.to_str().unwrap(), "--", "sh", "-c", script];
+    let printed = world.sbx(run).env("XDG_DATA_HOME", root.join("home/u/.local/share")).ok();
+    assert_eq!(printed, "end");
+}
+
+/// In a user namespace of its own a process is free to unmount.
+#[test]
+fn beside_a_mask_no_user_namespace_can_be_made() {
+    let world = World::new();
+    world.image();
+    let script = "unshare -U true 2>/dev/null && echo made; echo end";
+    let unconfined = ["--security-opt", "seccomp=unconfined"];
+    assert_eq!(world.image_sh(&unconfined, script).ok(), "made\nend");
+    let mount = format!("{}:/w", world.root().display());
+    let flags = [&unconfined[..], &["-v", &mount]].concat();
+    assert_eq!(world.image_sh(&flags, script).ok(), "end");
+    let run = [&["run", "--rm"], &flags[..], &["--cap-add", "SYS_RESOURCE", "busybox", "true"]];
+    let said = world.sbx(run.concat()).fails(125);
+    assert!(said.contains("user namespaces"), "{said}");
+}
+
+/// A bind of the host's has the same directories under another name.
+#[test]
+fn sbx_knows_its_own_directories_by_another_name() {
+    let world = World::new();
+    let other = world.folder();
+    let mut command = std::process::Command::new("unshare");
+    let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+    command.arg(world.root()).arg(&other).arg(common::world::binary());
+    std::fs::create_dir_all(world.path("data/sbx/images")).unwrap();
+    common::world::chmod(&world.path("data/sbx"), 0o700);
+    let mount = format!("{}:/w", other.display());
+    let run = ["run", "--host", "-v", &mount, "--", "sh", "-c", "ls -A /w/data/sbx; echo end"];
+    assert_eq!(common::Sbx::through(&world, command).args(run).ok(), "end");
 }

@@ -213,14 +213,35 @@ pub(crate) fn mask(
         if sys::statx(target)?.mode & S_IFMT != S_IFDIR {
             return clone_onto(state.fd(null)?, target, 0);
         }
-        if state.empty_attached {
-            return clone_onto(state.fd(empty)?, target, 0);
-        }
-        state.empty_attached = true;
-        move_mount(state.fd(empty)?, target, c"")
+        cover(state, target, empty)
     })();
     sys::close(target);
     result
+}
+
+/// The file system that masks directories is attached once, and cloned for the next.
+fn cover(state: &mut State, target: i32, empty: Slot) -> Result<()> {
+    if state.empty_attached {
+        return clone_onto(state.fd(empty)?, target, 0);
+    }
+    state.empty_attached = true;
+    move_mount(state.fd(empty)?, target, c"")
+}
+
+#[inline(never)]
+pub(crate) fn hold(state: &State, mount: Slot, path: &CStr) -> Result<()> {
+    let target = path::resolve(state.fd(mount)?, path, Shape::Dir, true)?;
+    let held = clone_onto(target, target, 0);
+    sys::close(target);
+    held
+}
+
+#[inline(never)]
+pub(crate) fn hide(state: &mut State, mount: Slot, path: &CStr, empty: Slot) -> Result<()> {
+    let target = path::resolve(state.fd(mount)?, path, Shape::Dir, true)?;
+    let hidden = cover(state, target, empty);
+    sys::close(target);
+    hidden
 }
 
 #[inline(never)]

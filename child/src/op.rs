@@ -204,6 +204,18 @@ pub enum Op<'a> {
         null: Slot,
         empty: Slot,
     },
+    /// Make a directory of a mount a mount of its own, by a bind over itself. No link is followed.
+    Hold {
+        mount: Slot,
+        path: &'a CStr,
+    },
+    /// Cover a directory of a mount with the file system in `empty`. No link is followed, and it must be
+    /// there.
+    Hide {
+        mount: Slot,
+        path: &'a CStr,
+        empty: Slot,
+    },
     /// Bind a path over itself, read-only with all below it, where it exists.
     ReadOnlyPath {
         root: Slot,

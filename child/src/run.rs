@@ -156,6 +156,8 @@ fn execute(op: &Op<'_>, program: &Program<'_>, state: &mut State) -> Result<()> 
             state.put(out, fd)
         }
         Op::Mask { root, path, null, empty } => mount::mask(state, root, path, null, empty),
+        Op::Hold { mount, path } => mount::hold(state, mount, path),
+        Op::Hide { mount, path, empty } => mount::hide(state, mount, path, empty),
         Op::ReadOnlyPath { root, path } => mount::read_only_path(state, root, path),
         Op::HostDir { path, out } => {
             let flags = sys::O_PATH | sys::O_DIRECTORY;

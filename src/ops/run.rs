@@ -97,7 +97,7 @@ fn execute(
     let pivot = sbx_child::Op::PivotRoot { root: new_root.slot, own: new_root.own };
     steps.push(pivot, "cannot change to the new root");
     root::fill_host(&mut steps, plan, new_root, &host_entries)?;
-    let pts = mounts::attach(&mut steps, plan, new_root, &made)?;
+    let pts = mounts::attach(&mut steps, plan, new_root, &made, empty)?;
     devices::attach(&mut steps, new_root, &nodes)?;
     files::attach(&mut steps, plan, new_root, &supplied)?;
     mounts::restrict(&mut steps, plan, new_root, nodes.null(), empty)?;

@@ -9,6 +9,7 @@ use oci_spec::runtime::{
     PosixRlimitType, ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 
+use super::own::Power;
 use super::users::{self, Resolved, RootFiles};
 use super::{
     Backend, HostEntry, HostPlan, Keyring, Plan, RootPlan, command, files, mounts, userns,
@@ -110,7 +111,9 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
         .map_err(internal)?;
 
     let root = root(inputs, &idmap)?;
-    let mounts = mounts::all(request, &idmap, &user, &home, dirs, caps)?;
+    let filter = profile.filter(caps, dirs)?;
+    let power = Power { caps, filter: &filter, map: &idmap };
+    let mounts = mounts::all(request, &idmap, &user, &home, dirs, &power)?;
     let spec: Spec = SpecBuilder::default()
         .version("1.2.0")
         .process(process)
@@ -127,7 +130,6 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
         .build()
         .map_err(internal)?;
 
-    let filter = profile.filter(caps, dirs)?;
     let keyring = if filter.allows_keyctl { Keyring::Own } else { Keyring::Denied };
     let image_signal = image_config
         .and_then(|i| i.config().as_ref())
@@ -143,6 +145,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
             filter,
             keyring,
             pinned: mounts.pinned,
+            covers: mounts.covers,
             files: files::supplied(request, &hostname)?,
             keep_groups: request.keep_groups,
             init: request.init.value,

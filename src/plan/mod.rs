@@ -7,11 +7,13 @@ mod explain;
 mod files;
 mod make;
 mod mounts;
+mod own;
 mod userns;
 mod users;
 
 pub(crate) use explain::explain;
 pub(crate) use make::{Inputs, make};
+pub(crate) use own::Cover;
 pub(crate) use users::RootFiles;
 
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ pub(crate) struct HostPlan {
     pub(crate) keyring: Keyring,
     /// The files of the host that mounts and root show, each as it was looked up.
     pub(crate) pinned: Vec<Pinned>,
+    /// What hides sbx's own directories. Where there is any, the sandbox makes no user namespace.
+    pub(crate) covers: Vec<Cover>,
     /// Files of the sandbox's own, put over the root's.
     pub(crate) files: Vec<SuppliedFile>,
     pub(crate) keep_groups: bool,

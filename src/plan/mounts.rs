@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Mount, MountBuilder};
 
+use super::own::{self, Cover, Power};
 use super::users::Resolved;
 use crate::config::{MountKind, MountRequest, Network, Request, Root};
-use crate::error::{Context, Error, Result};
-use crate::host::dirs::{self, Dirs};
-use crate::profile::CapSet;
+use crate::error::Result;
+use crate::host::dirs::Dirs;
 use crate::sys;
 use crate::sys::pinned::Pinned;
 use crate::userns::idmap::IdMap;
 
 /// Mounts, and the files of the host that they show.
-#[derive(Default)]
 pub(crate) struct Mounts {
     pub(crate) list: Vec<Mount>,
     pub(crate) pinned: Vec<Pinned>,
+    pub(crate) covers: Vec<Cover>,
 }
 
 /// What an unprivileged process expects of a root file system, with the options of runtime-spec's
@@ -28,7 +28,7 @@ pub(crate) fn all(
     user: &Resolved,
     home: &str,
     dirs: &Dirs,
-    caps: CapSet,
+    power: &Power<'_>,
 ) -> Result<Mounts> {
     let mut out = Vec::new();
     base(&mut out, request, map);
@@ -49,12 +49,18 @@ pub(crate) fn all(
             }
         }
     }
+    let first = out.len();
     for mount in &request.mounts {
         out.push(requested(mount));
     }
-    let mut mounts = Mounts { list: out, pinned: pinned(request) };
-    mask_own(&mut mounts, request, dirs, caps)?;
-    Ok(mounts)
+    let covers = own::covers(request, first, dirs, power)?;
+    if request.root == Root::Host {
+        for dir in own::host_masks(&out, dirs, power)? {
+            let options = ["ro", "nosuid", "nodev", "noexec", "mode=000"];
+            out.push(fs("tmpfs", &dir.to_string_lossy(), &options));
+        }
+    }
+    Ok(Mounts { list: out, pinned: pinned(request), covers })
 }
 
 fn pinned(request: &Request) -> Vec<Pinned> {
@@ -148,125 +154,6 @@ fn requested(m: &MountRequest) -> Mount {
             mount("mqueue", Path::new("mqueue"), &m.target, &options)
         }
     }
-}
-
-/// sbx's own directories are never visible inside, even where a bind covers them: the store's
-/// integrity, compiled filters and the user's profiles would be in the sandbox's hands.
-fn mask_own(out: &mut Mounts, request: &Request, dirs: &Dirs, caps: CapSet) -> Result<()> {
-    let own = own_directories(dirs);
-    for shown in shown(request) {
-        let source = shown.source.path();
-        for own in &own {
-            if source.starts_with(own) {
-                let why = format!("{} belongs to sbx itself", own.display());
-                return Err(Error::new(shown.text, why).fix("mount another directory"));
-            }
-            let Ok(below) = own.strip_prefix(source) else { continue };
-            check_mask_holds(&shown.text, own, caps)?;
-            // What does not exist yet could be made from inside, and believed by the next run.
-            dirs::make_private(own)?;
-            if let Some(options) = &shown.options {
-                hold_in_place(out, source, shown.target, below, options)?;
-            }
-            out.list.push(mask(&shown.target.join(below)));
-        }
-    }
-    if request.root == Root::Host {
-        // Directories that --host shows are binds as well.
-        for own in own.iter().filter(|own| own.exists()) {
-            let covered = out
-                .list
-                .iter()
-                .any(|m| m.typ().as_deref() == Some("tmpfs") && own.starts_with(m.destination()));
-            if !covered {
-                check_mask_holds("--host", own, caps)?;
-                out.list.push(mask(own));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A directory of the host that is shown, and where.
-struct Shown<'a> {
-    source: &'a Pinned,
-    target: &'a Path,
-    text: String,
-    /// Of the mount, where what is done inside happens on the host.
-    options: Option<Vec<String>>,
-}
-
-fn shown(request: &Request) -> Vec<Shown<'_>> {
-    let mut out: Vec<_> = request
-        .mounts
-        .iter()
-        .filter_map(|m| {
-            let MountKind::Bind(b) = &m.kind else { return None };
-            let options = (!b.overlay).then(|| requested(m).options().clone()).flatten();
-            Some(Shown { source: &b.source, target: &m.target, text: m.text.clone(), options })
-        })
-        .collect();
-    if let Root::Directory { dir, overlay } = &request.root {
-        let options = ["rbind", "rw", "nosuid", "nodev", "rprivate"].map(str::to_owned).to_vec();
-        out.push(Shown {
-            source: dir,
-            target: Path::new("/"),
-            text: format!("--rootfs {}", dir.path().display()),
-            options: (!overlay).then_some(options),
-        });
-    }
-    out
-}
-
-fn mask(target: &Path) -> Mount {
-    let options = ["ro", "nosuid", "nodev", "noexec", "mode=000"];
-    fs("tmpfs", &target.to_string_lossy(), &options)
-}
-
-fn check_mask_holds(text: &str, own: &Path, caps: CapSet) -> Result<()> {
-    if !CapSet::parse("SYS_ADMIN").is_some_and(|admin| caps.contains(admin)) {
-        return Ok(());
-    }
-    let why = format!(
-        "it holds {}, which belongs to sbx itself and cannot be hidden from CAP_SYS_ADMIN",
-        own.display()
-    );
-    Err(Error::new(text, why).fix("mount a directory below it, or leave --cap-add SYS_ADMIN out"))
-}
-
-/// Each directory between a bind and the mask below it becomes a mount of its own: rename(2) refuses to
-/// move those (EBUSY). Otherwise the mask would move with its parent, and make room for a directory that
-/// the next run takes for sbx's own.
-fn hold_in_place(
-    out: &mut Mounts,
-    source: &Path,
-    target: &Path,
-    below: &Path,
-    options: &[String],
-) -> Result<()> {
-    let mut between: Vec<&Path> = below.ancestors().skip(1).collect();
-    // The last one is the bind itself.
-    between.pop();
-    for part in between.into_iter().rev() {
-        let dir = source.join(part);
-        let held = Pinned::open(&dir).what(|| format!("cannot look at {}", dir.display()))?;
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        out.list.push(bind(&dir, &target.join(part), &options));
-        out.pinned.push(held);
-    }
-    Ok(())
-}
-
-/// Without links, also in the part that exists of one that does not; none inside another.
-fn own_directories(dirs: &Dirs) -> Vec<PathBuf> {
-    let resolved = |dir: &Path| {
-        dir.ancestors()
-            .find_map(|a| Some(sys::real_path(a)?.join(dir.strip_prefix(a).ok()?)))
-            .unwrap_or_else(|| dir.to_owned())
-    };
-    let all: Vec<PathBuf> = dirs.all().into_iter().map(resolved).collect();
-    let inside = |dir: &PathBuf| all.iter().any(|other| other != dir && dir.starts_with(other));
-    all.iter().filter(|dir| !inside(dir)).cloned().collect()
 }
 
 fn fs(kind: &str, target: &str, options: &[&str]) -> Mount {

@@ -13,6 +13,7 @@ use super::{Hint, Steps, c_path, c_str, leak};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, RootPlan};
 use crate::sys::pinned::Pinned;
+use crate::userns::idmap::IdMap;
 
 /// A mount that is made and waits to be attached.
 pub(crate) struct Detached {
@@ -217,7 +218,9 @@ pub(crate) fn attach(
     plan: &Plan,
     root: Root,
     detached: &[Detached],
+    empty: Slot,
 ) -> Result<Option<Slot>> {
+    cover(steps, plan, None, root.slot, empty)?;
     let target = steps.slot()?;
     let mut pts = None;
     let in_directory = match &plan.host.root {
@@ -226,7 +229,7 @@ pub(crate) fn attach(
     };
     let hint = Hint::Target { in_directory };
     let mut fresh = Fresh::new(plan, root);
-    for d in detached {
+    for (number, d) in detached.iter().enumerate() {
         let what = format!("cannot mount on {}", d.target.display());
         if let Some(dir) = fresh.parent_of(&d.target)
             && let Some(name) = d.target.file_name()
@@ -241,18 +244,47 @@ pub(crate) fn attach(
                 no_pseudo: d.kind != Kind::Kernel && d.kind != Kind::Cgroup,
                 optional: false,
             };
-            let path = c_path(d.target.strip_prefix("/").unwrap_or(&d.target))?;
-            let op = Op::Target { root: root.slot, path, lookup, out: target };
+            // Below another mount it is looked up in there: a link on the way to that one, or whoever can
+            // move its place, must not part the two.
+            let above = detached[..number].iter().filter(|e| d.target.starts_with(&e.target));
+            let above = above.max_by_key(|e| e.target.components().count());
+            let (dir, place) =
+                above.map_or((root.slot, Path::new("/")), |e| (e.mount, e.target.as_path()));
+            let below = d.target.strip_prefix(place).unwrap_or(&d.target);
+            let path = if below.as_os_str().is_empty() { c"." } else { c_path(below)? };
+            let op = Op::Target { root: dir, path, lookup, out: target };
             steps.push_hint(op, what.clone(), hint.clone());
         }
         let op = Op::Attach { mount: d.mount, target, own: d.kind == Kind::Own };
         steps.push_hint(op, what, hint.clone());
+        cover(steps, plan, Some(number), d.mount, empty)?;
         fresh.add(d);
         if d.target == Path::new("/dev/pts") {
             pts = Some(d.mount);
         }
     }
     Ok(pts)
+}
+
+/// Hides sbx's own directories in a mount that has just been attached.
+fn cover(
+    steps: &mut Steps,
+    plan: &Plan,
+    of: Option<usize>,
+    mount: Slot,
+    empty: Slot,
+) -> Result<()> {
+    for cover in plan.host.covers.iter().filter(|cover| cover.of == of) {
+        for dir in &cover.hold {
+            let op = Op::Hold { mount, path: c_path(dir)? };
+            steps.push(op, format!("cannot hold {} in its place", dir.display()));
+        }
+        for dir in &cover.hide {
+            let op = Op::Hide { mount, path: c_path(dir)?, empty };
+            steps.push(op, format!("cannot hide {}", dir.display()));
+        }
+    }
+    Ok(())
 }
 
 /// Directories of the sandbox's own in which nothing is but what was put there: a name that was not
@@ -309,6 +341,12 @@ pub(crate) fn restrict(
     empty: Slot,
 ) -> Result<()> {
     let Some(linux) = plan.spec.linux() else { return Ok(()) };
+    if !plan.host.covers.is_empty() && plan.host.idmap != IdMap::Inherit {
+        // In a namespace of its own, a process could take apart what hides sbx's directories.
+        let path = c"proc/sys/user/max_user_namespaces";
+        let op = Op::Sysctl { root: root.slot, path, content: b"0" };
+        steps.push(op, "cannot keep the sandbox from making user namespaces");
+    }
     for (name, value) in linux.sysctl().iter().flatten() {
         let path = c_str(format!("proc/sys/{}", name.replace('.', "/")))?;
         let content = leak(value.clone().into_bytes());

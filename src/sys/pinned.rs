@@ -77,6 +77,17 @@ pub(crate) fn reopen(path: &Path, numbers: [u64; 3]) -> std::io::Result<OwnedFd>
     Ok(file)
 }
 
+/// The id of a file as it is now, links followed.
+pub(crate) fn id_of(path: &Path) -> Option<sbx_child::FileId> {
+    use rustix::fs::CWD;
+    let stat = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS).ok()?;
+    Some(sbx_child::FileId {
+        dev_major: stat.stx_dev_major,
+        dev_minor: stat.stx_dev_minor,
+        inode: stat.stx_ino,
+    })
+}
+
 impl PartialEq for Pinned {
     fn eq(&self, other: &Self) -> bool {
         self.path == other.path && self.id == other.id
