@@ -207,3 +207,21 @@ fn what_would_lead_out_is_refused() {
     // Without -i it is not handed over.
     world.host(["true"]).stdio(dir(), null(), err()).spawn().wait().expect_code(0);
 }
+
+#[test]
+fn output_that_is_lost_is_no_success() {
+    let world = World::new();
+    let script = "ulimit -f 1; exec \"$0\" \"$@\" >file";
+    let finished = world.through_sh(script, &["run", "--host", "--", "seq", "1", "5000"]).run();
+    let finished = finished.expect_code(125);
+    assert!(finished.stderr.contains("cannot write the output"), "{finished:?}");
+}
+
+#[test]
+fn lines_of_several_sandboxes_stay_whole_in_one_log() {
+    let world = World::new();
+    let script = "for w in a b c d; do \"$0\" run --host -- sh -c \"$1\" sh $(printf \"$w%.0s\" $(seq 100)) >>log & \
+                  done; wait; grep -vcE '^(a+|b+|c+|d+)$' log; grep -c . log";
+    let lines = "i=0; while [ $i -lt 20000 ]; do echo $1; i=$((i+1)); done";
+    assert_eq!(world.through_sh(script, &[lines]).run().text(), "0\n80000");
+}

@@ -67,6 +67,31 @@ fn control_z_and_fg_work_inside() {
 }
 
 #[test]
+fn in_the_background_the_terminal_is_left_alone() {
+    let world = World::new();
+    let mut terminal = Terminal::open(24, 80);
+    let before = terminal.settings();
+    let script = format!(
+        "set -m; '{}' run -it --host -- sh -c 'echo in front; exec sleep 1000' & \
+         echo started $!; read -r _; fg; exit $?",
+        common::world::binary().display()
+    );
+    let running = terminal.spawn_program(&world, "bash", &["-c", &script]);
+    terminal.expect("started ");
+    let pid: i32 = terminal.expect("\r\n").trim().parse().expect("a pid");
+    common::process::until("sbx stops", || {
+        common::process::status_field(pid, "State").is_some_and(|s| s.starts_with('T'))
+    });
+    assert_eq!(terminal.settings(), before);
+    terminal.write("\n");
+    terminal.expect("in front");
+    common::process::until("the terminal is raw", || terminal.settings().is_raw());
+    terminal.write("\x03");
+    running.wait().expect_code(130);
+    assert_eq!(terminal.settings(), before);
+}
+
+#[test]
 fn a_typed_end_of_file_ends_the_shell() {
     let world = World::new();
     let mut terminal = Terminal::open(24, 80);

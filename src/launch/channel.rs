@@ -34,6 +34,8 @@ pub(crate) struct Channel {
     /// Sent at the end of file, where closing `to` would not tell: the end-of-file character of a
     /// terminal.
     pub(crate) at_end: Option<u8>,
+    /// How much is written at a time.
+    most: usize,
 }
 
 /// What a step of a channel met.
@@ -48,7 +50,13 @@ pub(crate) enum Event {
 
 impl Channel {
     pub(crate) fn new(from: End, to: End) -> Self {
-        Channel { from, to, buffer: Vec::new(), start: 0, at_end: None }
+        let most = match &to {
+            // What blocks is said to be ready when it takes this much. A file never blocks; several
+            // writers append to one in whole pieces, which are to be as large as they were written.
+            End::Borrowed(fd) if !is_file(*fd) => PIPE_BUF,
+            _ => CAPACITY,
+        };
+        Channel { from, to, buffer: Vec::new(), start: 0, at_end: None, most }
     }
 
     fn pending(&self) -> bool {
@@ -107,11 +115,7 @@ impl Channel {
     /// An error closes the channel: nobody reads any more, and the rest is for nobody.
     pub(crate) fn write(&mut self) -> rustix::io::Result<()> {
         let Some(fd) = self.to.fd() else { return Ok(()) };
-        let most = match self.to {
-            End::Borrowed(_) => PIPE_BUF,
-            _ => CAPACITY,
-        };
-        let end = self.buffer.len().min(self.start + most);
+        let end = self.buffer.len().min(self.start + self.most);
         match rustix::io::write(fd, &self.buffer[self.start..end]) {
             Ok(n) => self.start += n,
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -129,7 +133,14 @@ impl Channel {
     }
 }
 
-fn in_background(fd: BorrowedFd<'_>) -> bool {
+fn is_file(fd: BorrowedFd<'_>) -> bool {
+    use rustix::fs::FileType;
+    rustix::fs::fstat(fd)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}
+
+/// Whether the terminal belongs to another process group.
+pub(super) fn in_background(fd: BorrowedFd<'_>) -> bool {
     match rustix::termios::tcgetpgrp(fd) {
         Ok(group) => group != rustix::process::getpgrp(),
         Err(_) => false,

@@ -3,17 +3,18 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Instant;
 
+use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer};
 
-use super::channel::{Channel, End, Event, writable};
+use super::channel::{Channel, End, Event, in_background, writable};
 use super::supervise::wait;
 use super::terminal::{RawMode, receive_master};
-use crate::error::{Context, Result, errno_text};
+use crate::error::{Context, Kind, Result, errno_text};
 use crate::plan::Plan;
 use crate::stage::stdio::{self, Stdio};
-use crate::sys;
+use crate::sys::{self, Ended};
 
 /// The channels between the caller's descriptors and the sandbox's.
 pub(super) struct Console {
@@ -21,6 +22,8 @@ pub(super) struct Console {
     input: Option<Channel>,
     raw: Option<RawMode>,
     terminal: Option<Terminal>,
+    /// Output that could not be written, though somebody would have read it.
+    lost: bool,
 }
 
 /// The terminal of the sandbox.
@@ -49,7 +52,8 @@ impl Terminal {
 
 impl Console {
     pub(super) fn open(plan: &Plan, stdio: Stdio) -> Result<Self> {
-        let mut console = Console { outputs: Vec::new(), input: None, raw: None, terminal: None };
+        let mut console =
+            Console { outputs: Vec::new(), input: None, raw: None, terminal: None, lost: false };
         let stdin = || End::Borrowed(rustix::stdio::stdin());
         if let Some(socket) = &stdio.terminal {
             let terminal = Terminal::new(receive_master(socket)?)?;
@@ -61,6 +65,10 @@ impl Console {
                 input.at_end = Some(4);
                 console.input = Some(input);
                 if let Some(tty) = stdio::caller_terminal() {
+                    // As the kernel has it for whoever sets a terminal from the background.
+                    while in_background(tty) {
+                        nix::sys::signal::raise(Signal::SIGSTOP).what(|| "cannot stop")?;
+                    }
                     console.raw = Some(RawMode::enter(tty)?);
                 }
             }
@@ -119,6 +127,7 @@ impl Console {
     fn broken(&mut self, errno: Errno) -> Event {
         if errno != Errno::PIPE {
             say(&format!("cannot write the output: {}", errno_text(errno.raw_os_error())));
+            self.lost = true;
         }
         if self.terminal.is_none() {
             return Event::Moved;
@@ -129,6 +138,14 @@ impl Console {
         self.input = None;
         self.terminal = None;
         Event::HungUp
+    }
+
+    /// A command that ended well has not done so for whoever misses its output.
+    pub(super) fn judge(&self, ended: Ended) -> Ended {
+        if self.lost && ended == Ended::Code(0) {
+            return Ended::Code(Kind::Failed.exit_code().into());
+        }
+        ended
     }
 
     /// The caller's window size becomes the sandbox's.

@@ -88,7 +88,7 @@ pub(crate) fn supervise(
             console.drain(&signals, stop.last())?;
             return Ok(match felt_as {
                 Some(signal) if ended == Ended::Signal(libc::SIGKILL) => Ended::Signal(signal),
-                _ => ended,
+                _ => console.judge(ended),
             });
         }
         if ready.helper
