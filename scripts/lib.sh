@@ -78,7 +78,7 @@ need_tool() {
     say "fetching ${2##*/}"
     unpacked=$(mktemp -d)
     (
-        cd "$unpacked"
+        cd "$unpacked" || exit
         # Also where the lists are absent or too old for the mirror.
         apt-get -q download "$1" >&2 || { apt update && apt-get -q download "$1" >&2; }
         dpkg-deb -x ./*.deb .

@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod image;
 pub(crate) mod registry;
 pub(crate) mod run;
+pub(crate) mod system;
 
 use clap::{Parser, Subcommand};
 
@@ -28,6 +29,7 @@ pub(crate) enum Verb {
     Push(registry::PushArgs),
     Rm(containers::RmArgs),
     Run(Box<run::RunArgs>),
+    System(system::SystemArgs),
 }
 
 /// Flags that users know from podman and docker and that do not work yet: refused by name.

@@ -1,9 +1,11 @@
 //! Takes layers into the store: many at once, each unpacked once.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::compare;
 use super::digest::Digest;
 use super::inflate;
 use super::layer::{self, Job, Report, TreeJob};
@@ -153,6 +155,41 @@ impl<'a> Ingest<'a> {
             diff_id: None,
         };
         self.run(job, input, &staging, &|now| self.watch.progress(now, total))
+    }
+
+    /// Unpacks a layer of the store once more, beside what is there already. The tree goes with the
+    /// staging directory.
+    pub(crate) fn unpack_beside(
+        &self,
+        blob: std::fs::File,
+        label: &str,
+        compression: Compression,
+        digest: &Digest,
+        diff_id: &Digest,
+    ) -> Result<(Staging, PathBuf)> {
+        let staging = self.staging()?;
+        let beside = staging.path().join("layers");
+        std::fs::create_dir(&beside).what(|| format!("cannot make {}", beside.display()))?;
+        let job = Job {
+            label: label.to_owned(),
+            range: None,
+            compression: Some(compression),
+            blob: None,
+            tree: Some(TreeJob { layers: beside.clone(), ..self.tree_job(&staging) }),
+            digest: Some(digest.clone()),
+            diff_id: Some(diff_id.clone()),
+        };
+        self.run(job, blob, &staging, &|_| ())?;
+        Ok((staging, beside.join(diff_id.hex())))
+    }
+
+    /// The first difference between two trees.
+    pub(crate) fn compare(&self, job: &compare::Job) -> Result<Option<String>> {
+        worker::run(&self.map, compare::JOB, job, Stdio::null(), &|_| ())
+    }
+
+    pub(crate) fn remove(&self, path: &Path) -> Result<()> {
+        worker::remove_tree(&self.map, path)
     }
 
     fn tree_job(&self, staging: &Staging) -> TreeJob {

@@ -1,5 +1,7 @@
 //! The image store: an OCI image layout, and the trees that its layers unpack to.
 
+pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod digest;
 pub(crate) mod import;
 mod inflate;

@@ -243,6 +243,16 @@ impl Store {
         read_capped(&path).what(|| format!("cannot read {}", path.display()))
     }
 
+    /// A small blob, when it is what its descriptor says.
+    pub(crate) fn read_verified(&self, descriptor: &Descriptor, label: &str) -> Result<Vec<u8>> {
+        let bytes = self.read_blob(descriptor)?;
+        let found = Digest::of(&bytes);
+        if found != descriptor.digest {
+            return Err(super::layer::mismatch(label, "digest", &descriptor.digest, &found));
+        }
+        Ok(bytes)
+    }
+
     pub(crate) fn tmp(&self) -> &Path {
         &self.tmp
     }

@@ -11,8 +11,10 @@ mod pull;
 mod push;
 mod rm;
 mod run;
+mod system;
 pub(crate) mod worker;
 
+use crate::cli::system::SystemVerb;
 use crate::cli::{Cli, Verb};
 use crate::error::Result;
 
@@ -29,5 +31,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8> {
         Verb::Push(args) => push::run(&args),
         Verb::Rm(args) => rm::rm(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::System(args) => match args.verb {
+            SystemVerb::Check(args) => system::check(&args),
+        },
     }
 }

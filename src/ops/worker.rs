@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Context as _, Error, Result};
-use crate::image::layer;
+use crate::image::{compare, layer};
 use crate::stage::fuse;
 use crate::userns::worker::{self, Task};
 
@@ -14,6 +14,7 @@ use crate::userns::worker::{self, Task};
 pub(crate) fn main() -> u8 {
     worker::serve(|kind, job| match kind {
         layer::JOB => unpack(job),
+        compare::JOB => compared(job),
         fuse::JOB => Ok(Task::Become(fuse::program(parse(job)?))),
         _ => Err(Error::new("cannot work", format!("the job {kind:?} is not known"))),
     })
@@ -21,6 +22,14 @@ pub(crate) fn main() -> u8 {
 
 fn parse<T: DeserializeOwned>(job: Value) -> Result<T> {
     serde_json::from_value(job).map_err(|e| Error::new("cannot read a job", e.to_string()))
+}
+
+fn compared(job: Value) -> Result<Task> {
+    let job = parse(job)?;
+    Ok(Task::Work(Box::new(move |_| {
+        let found = compare::run(&job)?;
+        serde_json::to_value(found).map_err(|e| Error::new("cannot report", e.to_string()))
+    })))
 }
 
 fn unpack(job: Value) -> Result<Task> {
