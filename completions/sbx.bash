@@ -19,6 +19,9 @@ _sbx() {
             sbx,doctor)
                 cmd="sbx__subcmd__doctor"
                 ;;
+            sbx,images)
+                cmd="sbx__subcmd__images"
+                ;;
             sbx,import)
                 cmd="sbx__subcmd__import"
                 ;;
@@ -49,6 +52,12 @@ _sbx() {
             sbx,system)
                 cmd="sbx__subcmd__system"
                 ;;
+            sbx,tag)
+                cmd="sbx__subcmd__tag"
+                ;;
+            sbx,untag)
+                cmd="sbx__subcmd__untag"
+                ;;
             sbx__subcmd__system,check)
                 cmd="sbx__subcmd__system__subcmd__check"
                 ;;
@@ -59,7 +68,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-h -V --help --version doctor import load login logout ps pull push rm run system"
+            opts="-h -V --help --version doctor images import load login logout ps pull push rm run system tag untag"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -79,6 +88,32 @@ _sbx() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__images)
+            opts="-a -q -f -h --all --quiet --digests --no-trunc --filter --json --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -441,6 +476,34 @@ _sbx() {
         sbx__subcmd__system__subcmd__check)
             opts="-h --repair --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__tag)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__untag)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

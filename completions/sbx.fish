@@ -27,6 +27,7 @@ end
 complete -c sbx -n "__fish_sbx_needs_command" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "doctor" -d 'Try what a sandbox needs on this host, and say how to get what is missing'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "images" -d 'List images'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "import" -d 'Make an image from the tar of a root file system'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "load" -d 'Load images from an archive or an OCI layout'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "login" -d 'Write a login for a registry down, for sbx, podman and docker'
@@ -37,8 +38,18 @@ complete -c sbx -n "__fish_sbx_needs_command" -f -a "push" -d 'Upload an image t
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "rm" -d 'Remove containers, with everything that was changed in them'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "run" -d 'Run a command in a new sandbox'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "system" -d 'Look after the store'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "tag" -d 'Give an image more names'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "untag" -d 'Take names from an image, which stays'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -l json -d 'As JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand images" -s f -l filter -d 'reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE or since=IMAGE' -r
+complete -c sbx -n "__fish_sbx_using_subcommand images" -l format -d 'json, or a template such as \'{{.ID}} {{.Size}}\' or \'table {{.ID}}\\t{{.Size}}\'' -r
+complete -c sbx -n "__fish_sbx_using_subcommand images" -s a -l all -d 'Those that have no name and that another image is built on, too'
+complete -c sbx -n "__fish_sbx_using_subcommand images" -s q -l quiet -d 'Ids only'
+complete -c sbx -n "__fish_sbx_using_subcommand images" -l digests -d 'The digests of manifests, too'
+complete -c sbx -n "__fish_sbx_using_subcommand images" -l no-trunc -d 'Whole ids'
+complete -c sbx -n "__fish_sbx_using_subcommand images" -l json -d 'As JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand images" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand import" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s i -l input -d 'An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image of several; standard input without it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s h -l help -d 'Print help'
@@ -132,3 +143,5 @@ complete -c sbx -n "__fish_sbx_using_subcommand system; and not __fish_seen_subc
 complete -c sbx -n "__fish_sbx_using_subcommand system; and __fish_seen_subcommand_from check" -l repair -d 'Mend what can be mended: unpack damaged layers again, and pull what is damaged or missing'
 complete -c sbx -n "__fish_sbx_using_subcommand system; and __fish_seen_subcommand_from check" -l json -d 'Print what was found as JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand system; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand tag" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand untag" -s h -l help -d 'Print help'

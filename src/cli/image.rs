@@ -24,3 +24,70 @@ pub(crate) struct LoadArgs {
     #[arg(short, long, value_name = "FILE|DIR")]
     pub(crate) input: Option<PathBuf>,
 }
+
+/// How a listing is written.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// As JSON
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+    /// json, or a template such as '{{.ID}} {{.Size}}' or 'table {{.ID}}\t{{.Size}}'
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(crate) format: Option<String>,
+}
+
+impl Output {
+    pub(crate) fn is_json(&self) -> bool {
+        self.json || self.format.as_deref() == Some("json")
+    }
+}
+
+/// List images
+#[derive(Debug, Args)]
+#[command(
+    after_help = "SIZE is that of the image's layers as they are stored, most of them compressed."
+)]
+pub(crate) struct ImagesArgs {
+    /// Only images of this name, which may have * and ?, or with this id
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Those that have no name and that another image is built on, too
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Ids only
+    #[arg(short, long, conflicts_with_all = ["json", "format", "digests"])]
+    pub(crate) quiet: bool,
+    /// The digests of manifests, too
+    #[arg(long, conflicts_with_all = ["json", "format"])]
+    pub(crate) digests: bool,
+    /// Whole ids
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    /// reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE or since=IMAGE
+    #[arg(short, long, value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Give an image more names
+#[derive(Debug, Args)]
+pub(crate) struct TagArgs {
+    /// A name or an id
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// New names; localhost/ and :latest are added where they are missing
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+}
+
+/// Take names from an image, which stays
+#[derive(Debug, Args)]
+pub(crate) struct UntagArgs {
+    /// A name or an id
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// Names to take away; all that the image has without any
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}

@@ -20,6 +20,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Doctor(doctor::DoctorArgs),
+    Images(image::ImagesArgs),
     Import(image::ImportArgs),
     Load(image::LoadArgs),
     Login(registry::LoginArgs),
@@ -30,6 +31,8 @@ pub(crate) enum Verb {
     Rm(containers::RmArgs),
     Run(Box<run::RunArgs>),
     System(system::SystemArgs),
+    Tag(image::TagArgs),
+    Untag(image::UntagArgs),
 }
 
 /// Flags that users know from podman and docker and that do not work yet: refused by name.

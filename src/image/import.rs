@@ -62,7 +62,7 @@ fn created() -> Result<String> {
 
 /// Days to a date by Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day
 /// comes last.
-fn rfc3339(secs: u64) -> String {
+pub(crate) fn rfc3339(secs: u64) -> String {
     let (days, rest) = (secs / 86_400 + 719_468, secs % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =

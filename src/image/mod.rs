@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod date;
 pub(crate) mod digest;
 pub(crate) mod import;
 mod inflate;

@@ -3,19 +3,23 @@
 //! `images/` is an OCI image layout, which other tools read and write; `layers/` has a tree for each
 //! diffID, made of the blobs there; `tmp/` is where both are staged.
 
+mod catalog;
+mod names;
+
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use oci_spec::image::ImageConfiguration;
+
+pub(crate) use catalog::{Details, Listed};
 
 use super::digest::Digest;
 use super::layer::OPAQUE_SUFFIX;
 use super::manifest::{self, Descriptor, Document, Index, MAX_JSON, Manifest, REF_NAME};
 use super::mountpoints;
 use super::reference;
-use super::staging::lock_file;
 use crate::error::{Context, Error, Result};
 use crate::host::dirs::{Dirs, make_private};
 
@@ -31,6 +35,8 @@ pub(crate) struct Image {
     pub(crate) layers: Vec<PathBuf>,
     /// What lies below them all.
     pub(crate) mountpoints: PathBuf,
+    /// Nothing of the image is removed while this is open.
+    _lease: File,
 }
 
 #[derive(Debug)]
@@ -58,12 +64,47 @@ impl Store {
     /// Looks an image up by name, or by digest or its beginning. Blobs are trusted: they were
     /// verified on their way in.
     pub(crate) fn find(&self, reference: &str) -> Result<Image> {
-        let index = self.index()?;
-        let found = match self.by_name(&index, reference) {
-            Some(found) => found,
-            None => self.by_digest(&index, reference)?.ok_or_else(|| unknown(&index, reference))?,
+        loop {
+            let index = self.index()?;
+            let found = self.look_up(&index, reference)?;
+            if let Some(lease) = self.lease(found)? {
+                return self.image(found, reference, lease);
+            }
+            // It was removed just now: the name may stand for another by now.
+        }
+    }
+
+    fn look_up<'a>(&self, index: &'a Index, reference: &str) -> Result<&'a Descriptor> {
+        match self.by_name(index, reference) {
+            Some(found) => Ok(found),
+            None => self.by_digest(index, reference)?.ok_or_else(|| unknown(index, reference)),
+        }
+    }
+
+    /// A shared lock on the manifest, which whoever removes it must have alone; `None` where the image
+    /// is gone.
+    fn lease(&self, descriptor: &Descriptor) -> Result<Option<File>> {
+        let path = self.blob(&descriptor.digest);
+        let what = || format!("cannot read {}", path.display());
+        let missing = match File::open(&path) {
+            Ok(file) => {
+                file.lock_shared().what(|| format!("cannot lock {}", path.display()))?;
+                if file.metadata().what(what)?.nlink() > 0 {
+                    return Ok(Some(file));
+                }
+                ErrorKind::NotFound.into()
+            }
+            Err(e) => e,
         };
-        self.image(found, reference)
+        if missing.kind() == ErrorKind::NotFound && !self.is_listed(&descriptor.digest)? {
+            return Ok(None);
+        }
+        let fix = format!("sbx rmi -f {}, then load it again", descriptor.digest);
+        Err(missing).what(what).map_err(|e| e.fix(fix))
+    }
+
+    fn is_listed(&self, digest: &Digest) -> Result<bool> {
+        Ok(self.index()?.manifests.iter().any(|d| d.digest == *digest))
     }
 
     fn by_name<'a>(&self, index: &'a Index, reference: &str) -> Option<&'a Descriptor> {
@@ -101,7 +142,12 @@ impl Store {
                 found.push(candidate);
             }
         }
-        if found.len() > 1 {
+        // One image may have several manifests, which differ in how layers are compressed.
+        let same = |other: &&Descriptor| {
+            let id = |d| self.manifest(d).map(|m| m.config.digest);
+            matches!((id(found[0]), id(other)), (Ok(a), Ok(b)) if a == b)
+        };
+        if found.len() > 1 && !found.iter().all(same) {
             let all: Vec<&str> = found.iter().map(|d| d.digest.as_str()).collect();
             return Err(Error::new(
                 format!("cannot find one image {reference:?}"),
@@ -129,14 +175,11 @@ impl Store {
     /// The manifest of an image, with its descriptor and its bytes.
     pub(crate) fn manifest_of(&self, reference: &str) -> Result<(Descriptor, Manifest, Vec<u8>)> {
         let index = self.index()?;
-        let found = match self.by_name(&index, reference) {
-            Some(found) => found,
-            None => self.by_digest(&index, reference)?.ok_or_else(|| unknown(&index, reference))?,
-        };
+        let found = self.look_up(&index, reference)?;
         Ok((found.clone(), self.manifest(found)?, self.read_blob(found)?))
     }
 
-    fn image(&self, descriptor: &Descriptor, reference: &str) -> Result<Image> {
+    fn image(&self, descriptor: &Descriptor, reference: &str, lease: File) -> Result<Image> {
         let manifest = self.manifest(descriptor)?;
         let label = format!("configuration {} of image {reference:?}", manifest.config.digest);
         let bytes = self.read_blob(&manifest.config)?;
@@ -160,7 +203,8 @@ impl Store {
         }
         let name = descriptor.annotation(REF_NAME).unwrap_or(descriptor.digest.as_str()).to_owned();
         let mountpoints = mountpoints::ensure(&self.layers, &self.tmp)?;
-        Ok(Image { name, digest: descriptor.digest.clone(), config, layers, mountpoints })
+        let digest = descriptor.digest.clone();
+        Ok(Image { name, digest, config, layers, mountpoints, _lease: lease })
     }
 
     fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
@@ -182,37 +226,9 @@ impl Store {
         match read_capped(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|e| Error::new(format!("cannot read {}", path.display()), e.to_string())),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Index::empty()),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Index::empty()),
             Err(e) => Err(e).what(|| format!("cannot read {}", path.display())),
         }
-    }
-
-    /// Puts a manifest into the index, with a name that no other keeps, or without one.
-    pub(crate) fn add(&self, mut descriptor: Descriptor, name: Option<&str>) -> Result<()> {
-        let _lock = lock_file(&self.tmp.with_file_name("images.lock"))?;
-        let layout = self.images.join("oci-layout");
-        if !layout.exists() {
-            self.write_file(&layout, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        }
-        let mut index = self.index()?;
-        if let Some(name) = name {
-            // The image that had the name stays, without it.
-            for other in &mut index.manifests {
-                if other.annotation(REF_NAME) == Some(name) {
-                    other.set_ref_name(None);
-                }
-            }
-        }
-        descriptor.set_ref_name(name);
-        // An image without a name stands there once, and not beside itself with one.
-        let digest = &descriptor.digest;
-        index.manifests.retain(|d| d.digest != *digest || d.annotation(REF_NAME).is_some());
-        if name.is_some() || index.manifests.iter().all(|d| d.digest != *digest) {
-            index.manifests.push(descriptor);
-        }
-        let bytes = serde_json::to_vec(&index)
-            .map_err(|e| Error::new("cannot write the index of images", e.to_string()))?;
-        self.write_file(&self.images.join("index.json"), &bytes)
     }
 
     /// Keeps a small blob.

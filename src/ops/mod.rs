@@ -1,6 +1,9 @@
 //! One file per verb.
 
 mod doctor;
+mod filter;
+mod human;
+mod images;
 mod import;
 mod load;
 mod login;
@@ -12,6 +15,9 @@ mod push;
 mod rm;
 mod run;
 mod system;
+mod table;
+mod tag;
+mod template;
 pub(crate) mod worker;
 
 use crate::cli::system::SystemVerb;
@@ -22,6 +28,7 @@ use crate::error::Result;
 pub(crate) fn dispatch(cli: Cli) -> Result<u8> {
     match cli.verb {
         Verb::Doctor(args) => doctor::doctor(&args),
+        Verb::Images(args) => images::images(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Load(args) => load::run(&args),
         Verb::Login(args) => login::login(&args),
@@ -34,5 +41,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8> {
         Verb::System(args) => match args.verb {
             SystemVerb::Check(args) => system::check(&args),
         },
+        Verb::Tag(args) => tag::tag(&args),
+        Verb::Untag(args) => tag::untag(&args),
     }
 }
