@@ -13,6 +13,7 @@ mod stage;
 mod state;
 mod sys;
 mod userns;
+mod volume;
 
 use std::process::ExitCode;
 

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// From the top. Modules of one row may import each other. The order is that in which data flows, backwards:
 /// flags become a request, a request becomes a plan, and a plan is carried out.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["main"],
     &["ops"],
     &["launch", "stage"],
     &["plan"],
     &["config"],
     &["profile"],
+    &["volume"],
     &["image"],
     &["userns"],
     &["host", "state"],

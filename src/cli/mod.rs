@@ -6,6 +6,7 @@ pub(crate) mod image;
 pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod system;
+pub(crate) mod volume;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +34,7 @@ pub(crate) enum Verb {
     System(system::SystemArgs),
     Tag(image::TagArgs),
     Untag(image::UntagArgs),
+    Volume(volume::VolumeArgs),
 }
 
 /// Flags that users know from podman and docker and that do not work yet: refused by name.

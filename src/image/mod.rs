@@ -17,7 +17,7 @@ pub(crate) mod push;
 pub(crate) mod reference;
 pub(crate) mod registry;
 pub(crate) mod source;
-mod staging;
+pub(crate) mod staging;
 pub(crate) mod store;
 mod tar;
 mod unpack;

@@ -18,6 +18,7 @@ mod system;
 mod table;
 mod tag;
 mod template;
+mod volume;
 pub(crate) mod worker;
 
 use crate::cli::system::SystemVerb;
@@ -43,5 +44,6 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8> {
         },
         Verb::Tag(args) => tag::tag(&args),
         Verb::Untag(args) => tag::untag(&args),
+        Verb::Volume(args) => volume::volume(&args.verb),
     }
 }

@@ -24,6 +24,9 @@ pub(crate) struct Container {
     pub(crate) created: u64,
     /// Of the last run; `None` before its end.
     pub(crate) exit_code: Option<u8>,
+    /// The names of those that it mounts.
+    #[serde(default)]
+    pub(crate) volumes: Vec<String>,
 }
 
 impl Container {
@@ -36,6 +39,7 @@ impl Container {
             command: command.to_vec(),
             created: now.map_or(0, |d| d.as_secs()),
             exit_code: None,
+            volumes: Vec::new(),
         }
     }
 
