@@ -41,7 +41,6 @@ fn a_flag_of_a_later_version() {
         refused(&world, &["run", flag, "--host", "--", "true"], &[name, "not available yet"]);
     }
     refused(&world, &["run", "--network", "pasta", "--host", "--", "true"], &["pasta"]);
-    refused(&world, &["run", "-v", "data:/data", "--host", "--", "true"], &["named volumes"]);
 }
 
 /// Row S17: a copy that runs with more than its caller's rights refuses to.

@@ -194,7 +194,7 @@ fn what_is_wrong_with_a_mount_is_named() {
         (vec!["--mount", "type=bind,src={}"], "target"),
         (vec!["--tmpfs", "/x:size=lots"], "lots"),
         (vec!["--tmpfs", "/x:lowerdir=/etc"], "lowerdir"),
-        (vec!["-v", "{}"], here),
+        (vec!["-v", "no target"], "no target"),
         (vec!["-v", "{}:/a:ro:more"], "more"),
         (vec!["-v", "{}:/mnt:ro,rw"], "rw"),
         (vec!["-v", "{}:/a/../../mnt"], ".."),

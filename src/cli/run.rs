@@ -106,10 +106,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = "Process")]
     pub(crate) pidfile: Option<PathBuf>,
 
-    /// Mount a directory or file: SOURCE:TARGET[:OPTIONS]
+    /// Mount a directory or file, SOURCE:TARGET[:OPTIONS], or a volume: NAME:TARGET[:OPTIONS], made
+    /// where it does not exist, or TARGET alone for one that goes with the container
     #[arg(short, long, value_name = "SRC:DST[:OPTS]", help_heading = "Mounts")]
     pub(crate) volume: Vec<OsString>,
-    /// Mount in long form: type=bind|tmpfs,source=...,target=...[,OPTION]...
+    /// Mount in long form: type=bind|volume|tmpfs,source=...,target=...[,OPTION]...
     #[arg(long, value_name = "KEY=VALUE,...", help_heading = "Mounts")]
     pub(crate) mount: Vec<OsString>,
     /// Mount a tmpfs: TARGET[:OPTIONS]

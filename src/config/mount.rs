@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::values;
 use crate::error::{Context, Error, Result};
 use crate::sys::pinned::Pinned;
+use crate::volume::Name;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MountRequest {
@@ -23,6 +24,7 @@ pub(crate) struct MountRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MountKind {
     Bind(Bind),
+    Volume(Volume),
     Tmpfs { size_bytes: Option<u64>, mode: Option<u32> },
     Mqueue,
 }
@@ -34,6 +36,14 @@ pub(crate) struct Bind {
     /// A throw-away overlay over the source.
     pub(crate) overlay: bool,
     pub(crate) propagation: Propagation,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Volume {
+    /// `None` lives and ends with its container.
+    pub(crate) name: Option<Name>,
+    /// What the image has at the target goes into it where it is new.
+    pub(crate) copy: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,30 +63,52 @@ impl Propagation {
     }
 }
 
-/// `-v SOURCE:TARGET[:OPTIONS]`.
+/// `-v SOURCE:TARGET[:OPTIONS]`; a source without a slash is the name of a volume, a target alone is a
+/// volume without one.
 pub(crate) fn volume(text: &OsStr) -> Result<MountRequest> {
     let shown = format!("-v {}", text.display());
     let fields: Vec<&[u8]> = text.as_bytes().split(|b| *b == b':').collect();
     let (source, target, options) = match fields[..] {
         [source, target] => (source, target, &b""[..]),
         [source, target, options] => (source, target, options),
-        [_] => {
-            return Err(Error::new(shown, "no target: anonymous volumes are not available yet")
-                .fix("-v ./DIR:/TARGET"));
-        }
+        [target] => return anonymous(OsStr::from_bytes(target), shown),
         _ => {
             return Err(Error::new(shown, "more than two ':'")
                 .fix("--mount type=bind,source=PATH,target=PATH (paths there may hold a ':')"));
         }
     };
-    if !source.is_empty() && !source.contains(&b'/') && source != b"." && source != b".." {
-        let name = String::from_utf8_lossy(source);
-        return Err(Error::new(shown.clone(), "named volumes are not available yet")
-            .fix(format!("{} (a directory)", shown.replacen(&*name, &format!("./{name}"), 1))));
-    }
-    let mut mount = bind(OsStr::from_bytes(source), OsStr::from_bytes(target), shown.clone())?;
+    let (source, target) = (OsStr::from_bytes(source), OsStr::from_bytes(target));
+    let mut mount = if !source.is_empty() && is_name(source.as_bytes()) {
+        named(source, target, shown.clone())?
+    } else {
+        bind(source, target, shown.clone())?
+    };
     apply_all(&mut mount, &split_options(options, &shown)?)?;
     Ok(mount)
+}
+
+fn is_name(source: &[u8]) -> bool {
+    !source.contains(&b'/') && source != b"." && source != b".."
+}
+
+fn named(source: &OsStr, dest: &OsStr, shown: String) -> Result<MountRequest> {
+    let name = Name::parse(&source.to_string_lossy())
+        .map_err(|e| Error::new(shown.clone(), e.why).fix(e.fix.unwrap_or_default()))?;
+    let mut mount = anonymous(dest, shown)?;
+    mount.kind = MountKind::Volume(Volume { name: Some(name), copy: true });
+    Ok(mount)
+}
+
+fn anonymous(dest: &OsStr, shown: String) -> Result<MountRequest> {
+    Ok(MountRequest {
+        kind: MountKind::Volume(Volume { name: None, copy: true }),
+        target: target(dest, &shown)?,
+        readonly: false,
+        nosuid: true,
+        nodev: true,
+        noexec: false,
+        text: shown,
+    })
 }
 
 /// `--tmpfs TARGET[:OPTIONS]`; without options nosuid, nodev and noexec, as in podman.
@@ -130,7 +162,11 @@ pub(crate) fn long(text: &OsStr) -> Result<MountRequest> {
             noexec: true,
             text: shown.clone(),
         },
-        kind @ ("volume" | "image") => {
+        "volume" => match source {
+            Some(name) => named(name, dest, shown.clone())?,
+            None => anonymous(dest, shown.clone())?,
+        },
+        kind @ "image" => {
             return Err(Error::new(shown, format!("type={kind} is not available yet")).fix(fix));
         }
         kind => return Err(Error::new(shown, format!("there is no type {kind}")).fix(fix)),
@@ -242,8 +278,13 @@ fn split_options(options: &[u8], shown: &str) -> Result<Vec<String>> {
 
 /// Each option, once it is clear that they do not contradict each other.
 fn apply_all(mount: &mut MountRequest, options: &[String]) -> Result<()> {
-    const OPPOSITES: [(&str, &str); 4] =
-        [("ro", "rw"), ("suid", "nosuid"), ("dev", "nodev"), ("exec", "noexec")];
+    const OPPOSITES: [(&str, &str); 5] = [
+        ("ro", "rw"),
+        ("suid", "nosuid"),
+        ("dev", "nodev"),
+        ("exec", "noexec"),
+        ("copy", "nocopy"),
+    ];
     let has = |name: &str| options.iter().any(|o| o == name);
     if let Some((a, b)) = OPPOSITES.iter().find(|(a, b)| has(a) && has(b)) {
         return Err(Error::new(mount.text.clone(), format!("{a} and {b} contradict each other"))
@@ -287,6 +328,10 @@ fn apply_special(m: &mut MountRequest, option: &str, key: &str, value: Option<&s
         {
             b.propagation = propagation(kind).unwrap_or(b.propagation);
         }
+        (MountKind::Volume(v), "copy", None) => v.copy = true,
+        (MountKind::Volume(v), "nocopy" | "volume-nocopy", None | Some("true" | "1")) => {
+            v.copy = false;
+        }
         (MountKind::Tmpfs { size_bytes, .. }, "size" | "tmpfs-size", Some(v)) => {
             *size_bytes = Some(values::size_bytes(&format!("{shown}: size="), v)?);
         }
@@ -302,7 +347,7 @@ fn apply_special(m: &mut MountRequest, option: &str, key: &str, value: Option<&s
         }
         _ => {
             return Err(Error::new(shown, format!("there is no mount option {option}")).fix(
-                "use ro, rw, rbind, bind, O, nosuid, nodev, noexec, suid, dev, exec, [r]private, [r]slave, [r]shared; for a tmpfs size= and mode=",
+                "use ro, rw, rbind, bind, O, nosuid, nodev, noexec, suid, dev, exec, [r]private, [r]slave, [r]shared; for a volume nocopy; for a tmpfs size= and mode=",
             ));
         }
     }
@@ -340,7 +385,7 @@ mod tests {
     #[test]
     fn bad_mounts_are_refused() {
         for text in [
-            "/usr",
+            "usr",
             "/usr:x",
             "/usr:/a/../b",
             "/usr:/",
@@ -350,8 +395,12 @@ mod tests {
             "/usr:/x:junk",
             "/usr:/x:lowerdir=/",
             "/usr:/x:ro:rw",
-            "name:/x",
+            "-name:/x",
+            "na me:/x",
+            "name:/x:O",
+            "name:/x:copy,nocopy",
             ":/x",
+            "/x/../y",
             "/nowhere:/x",
             "/etc/passwd:/x:O",
             "/usr:/x:size=1",
@@ -366,6 +415,22 @@ mod tests {
         assert_eq!(m.kind, MountKind::Tmpfs { size_bytes: Some(1 << 20), mode: None });
         assert!(m.readonly);
         assert!(long(OsStr::new("type=bind,source=/usr")).is_err());
-        assert!(long(OsStr::new("type=volume,source=x,target=/y")).is_err());
+        assert!(long(OsStr::new("type=volume,source=./x,target=/y")).is_err());
+    }
+
+    #[test]
+    fn a_source_without_a_slash_is_a_volume() {
+        let volume = |name: Option<&str>, copy| {
+            MountKind::Volume(Volume { name: name.map(|n| Name::parse(n).unwrap()), copy })
+        };
+        let m = vol("data:/x:ro,nocopy").unwrap();
+        assert_eq!(m.kind, volume(Some("data"), false));
+        assert!(m.readonly && m.nosuid && m.nodev && !m.noexec);
+        assert_eq!(vol("/x").unwrap().kind, volume(None, true));
+        let m = long(OsStr::new("type=volume,src=data,dst=/x")).unwrap();
+        assert_eq!(m.kind, volume(Some("data"), true));
+        let m = long(OsStr::new("type=volume,dst=/x,volume-nocopy")).unwrap();
+        assert_eq!(m.kind, volume(None, false));
+        assert!(matches!(vol(".:/x").unwrap().kind, MountKind::Bind(_)));
     }
 }

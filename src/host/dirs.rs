@@ -41,6 +41,12 @@ impl Dirs {
     }
 }
 
+/// The directory of a container: one that is removed with it lies apart, so that the next start can
+/// sweep what a killed monitor left.
+pub(crate) fn container(dirs: &Dirs, id: &str, remove: bool) -> PathBuf {
+    dirs.data.join(if remove { "scratch" } else { "containers" }).join(id)
+}
+
 /// A run-time directory left over in the environment (su, sudo) may be somebody else's.
 fn usable_runtime_dir(dir: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;

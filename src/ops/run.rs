@@ -14,7 +14,9 @@ use crate::launch::{spawn, supervise};
 use crate::plan::{self, Backend, Inputs, Plan, RootFiles, RootPlan};
 use crate::profile::Profile;
 use crate::stage::memory::Memory;
-use crate::stage::{Steps, Unwind, devices, files, fuse, mounts, process, root, scratch, stdio};
+use crate::stage::{
+    Steps, Unwind, devices, files, fuse, mounts, process, root, scratch, stdio, volumes,
+};
 use crate::state::Container;
 use crate::sys;
 use crate::userns::idmap;
@@ -40,7 +42,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         _ => None,
     };
     let root_files = root_files(&request.root, image.as_ref());
-    let plan = plan::make(&Inputs {
+    let mut plan = plan::make(&Inputs {
         request: &request,
         profile: &profile,
         image: image.as_ref(),
@@ -54,11 +56,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         super::output::print(&plan::explain(&plan, &request, &profile, args.json))?;
         return Ok(0);
     }
-    execute(&plan, &dirs, &facts, timings, args.timings)
+    execute(&mut plan, &dirs, &facts, timings, args.timings)
 }
 
 fn execute(
-    plan: &Plan,
+    plan: &mut Plan,
     dirs: &Dirs,
     facts: &HostFacts,
     mut timings: Timings,
@@ -78,6 +80,12 @@ fn execute(
         }
         scratch = Some(made);
     }
+    if !plan.host.volumes.is_empty() {
+        // Where they lie was planned; that they are there, and which directory each is, is known now.
+        let shown = volumes::hold(plan, dirs, &store_map(facts)?, &mut unwind)?;
+        plan.host.pinned.extend(shown);
+    }
+    let plan = &*plan;
 
     process::begin(&mut steps, plan)?;
     let early_root = root::before_map(&mut steps, plan)?;
@@ -160,7 +168,12 @@ fn record(plan: &Plan) -> Option<Container> {
     let RootPlan::Overlay { image: Some(image), .. } = &plan.host.root else { return None };
     let args = plan.spec.process().as_ref().and_then(|p| p.args().as_ref());
     let command = args.map(Vec::as_slice).unwrap_or_default();
-    (!plan.host.remove).then(|| Container::new(&plan.host.id, image, command))
+    let volumes = plan.host.volumes.iter().filter_map(|v| Some(v.name.as_ref()?.to_string()));
+    (!plan.host.remove).then(|| {
+        let mut container = Container::new(&plan.host.id, image, command);
+        container.volumes.extend(volumes);
+        container
+    })
 }
 
 /// What the root says about users.

@@ -131,12 +131,16 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
     }
     for mount in plan.spec.mounts().iter().flatten() {
         let flag = request.mounts.iter().any(|m| m.target == *mount.destination());
-        let value = format!(
-            "{} {} {}",
-            mount.typ().as_deref().unwrap_or("bind"),
-            mount.source().as_deref().unwrap_or(std::path::Path::new("")).display(),
-            mount.options().as_deref().unwrap_or_default().join(","),
-        );
+        let source = mount.source().as_deref().unwrap_or(std::path::Path::new("")).display();
+        let volume = plan.host.volumes.iter().find(|v| v.target == *mount.destination());
+        let kind = match volume.map(|v| (&v.name, v.data.is_dir())) {
+            Some((Some(name), true)) => format!("volume {name}"),
+            Some((Some(name), false)) => format!("volume {name} (new)"),
+            Some((None, _)) => "volume of the container's own".to_owned(),
+            None => mount.typ().clone().unwrap_or_else(|| "bind".to_owned()),
+        };
+        let options = mount.options().as_deref().unwrap_or_default().join(",");
+        let value = format!("{kind} {source} {options}");
         let name = format!("mount {}", mount.destination().display());
         row(&name, value, &given(flag, "--volume/--mount", &default));
     }

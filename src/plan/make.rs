@@ -12,13 +12,13 @@ use oci_spec::runtime::{
 use super::own::Power;
 use super::users::{self, Resolved, RootFiles};
 use super::{
-    Backend, HostEntry, HostPlan, Keyring, Plan, RootPlan, command, files, mounts, userns,
+    Backend, HostEntry, HostPlan, Keyring, Plan, RootPlan, command, files, mounts, userns, volumes,
 };
 use crate::cli::run::{Storage, Upper};
 use crate::config::{Id, Keep, Network, Request, Root, UserSpec, Userns};
 use crate::error::{Context, Error, Result};
 use crate::host::HostFacts;
-use crate::host::dirs::Dirs;
+use crate::host::dirs::{self, Dirs};
 use crate::image::Image;
 use crate::profile::Profile;
 use crate::userns::idmap::{IdMap, Range};
@@ -111,9 +111,11 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
         .map_err(internal)?;
 
     let root = root(inputs, &idmap)?;
+    let remove = request.keep == Keep::Remove || !matches!(request.root, Root::Image(_));
+    let volumes = volumes::all(&request.mounts, &dirs::container(dirs, &id, remove), dirs);
     let filter = profile.filter(caps, dirs)?;
     let power = Power { caps, filter: &filter, map: &idmap };
-    let mounts = mounts::all(request, &idmap, &user, &home, dirs, &power)?;
+    let mounts = mounts::all(request, &volumes, &idmap, &user, &home, dirs, &power)?;
     let spec: Spec = SpecBuilder::default()
         .version("1.2.0")
         .process(process)
@@ -141,11 +143,12 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
             id,
             idmap,
             root,
-            remove: request.keep == Keep::Remove || !matches!(request.root, Root::Image(_)),
+            remove,
             filter,
             keyring,
             pinned: mounts.pinned,
             covers: mounts.covers,
+            volumes,
             files: files::supplied(request, &hostname)?,
             keep_groups: request.keep_groups,
             init: request.init.value,

@@ -10,6 +10,7 @@ mod mounts;
 mod own;
 mod userns;
 mod users;
+mod volumes;
 
 pub(crate) use explain::explain;
 pub(crate) use make::{Inputs, make};
@@ -25,6 +26,7 @@ use oci_spec::runtime::Spec;
 use crate::profile::Filter;
 use crate::sys::pinned::Pinned;
 use crate::userns::idmap::IdMap;
+use crate::volume::Name;
 
 /// Immutable once made: what every stage reads.
 pub(crate) struct Plan {
@@ -46,6 +48,8 @@ pub(crate) struct HostPlan {
     pub(crate) pinned: Vec<Pinned>,
     /// What hides sbx's own directories. Where there is any, the sandbox makes no user namespace.
     pub(crate) covers: Vec<Cover>,
+    /// Volumes, which are made and locked when the plan is carried out.
+    pub(crate) volumes: Vec<VolumePlan>,
     /// Files of the sandbox's own, put over the root's.
     pub(crate) files: Vec<SuppliedFile>,
     pub(crate) keep_groups: bool,
@@ -56,6 +60,18 @@ pub(crate) struct HostPlan {
     pub(crate) stop_timeout: Duration,
     pub(crate) preserve_fds: u32,
     pub(crate) pidfile: Option<PathBuf>,
+}
+
+/// A volume that one of the mounts shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VolumePlan {
+    /// `None`: it lies in the container's own directory.
+    pub(crate) name: Option<Name>,
+    pub(crate) target: PathBuf,
+    /// What is mounted.
+    pub(crate) data: PathBuf,
+    /// Whether what the image has at the target goes into a new one.
+    pub(crate) copy: bool,
 }
 
 pub(crate) enum RootPlan {

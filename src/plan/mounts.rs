@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Mount, MountBuilder};
 
+use super::VolumePlan;
 use super::own::{self, Cover, Power};
 use super::users::Resolved;
 use crate::config::{MountKind, MountRequest, Network, Request, Root};
@@ -24,6 +25,7 @@ pub(crate) struct Mounts {
 /// "Default Filesystems".
 pub(crate) fn all(
     request: &Request,
+    volumes: &[VolumePlan],
     map: &IdMap,
     user: &Resolved,
     home: &str,
@@ -51,7 +53,7 @@ pub(crate) fn all(
     }
     let first = out.len();
     for mount in &request.mounts {
-        out.push(requested(mount));
+        out.push(requested(mount, volumes));
     }
     let covers = own::covers(request, first, dirs, power)?;
     if request.root == Root::Host {
@@ -127,7 +129,7 @@ fn host_private(out: &mut Vec<Mount>, home: &str, user: &Resolved) {
     }
 }
 
-fn requested(m: &MountRequest) -> Mount {
+fn requested(m: &MountRequest, volumes: &[VolumePlan]) -> Mount {
     let mut options: Vec<String> = Vec::new();
     options.push(if m.readonly { "ro" } else { "rw" }.to_owned());
     for (set, name) in [(m.nosuid, "nosuid"), (m.nodev, "nodev"), (m.noexec, "noexec")] {
@@ -142,6 +144,15 @@ fn requested(m: &MountRequest) -> Mount {
             let options: Vec<&str> = options.iter().map(String::as_str).collect();
             let kind = if b.overlay { "overlay" } else { "bind" };
             mount(kind, b.source.path(), &m.target, &options)
+        }
+        // Of all that sbx has only this is shown, since it is a volume: what is no volume goes through
+        // `mask_own`, whatever its path is.
+        MountKind::Volume(_) => {
+            options.push("bind".to_owned());
+            options.push("rprivate".to_owned());
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            let data = volumes.iter().find(|v| v.target == m.target).map(|v| v.data.as_path());
+            mount("bind", data.unwrap_or(Path::new("")), &m.target, &options)
         }
         MountKind::Tmpfs { size_bytes, mode } => {
             options.extend(size_bytes.map(|s| format!("size={s}")));

@@ -164,12 +164,7 @@ fn check_it_holds(text: &str, own: &Path, power: &Power<'_>) -> Result<()> {
 
 /// Without links, also in the part that exists of one that does not; none inside another.
 fn directories(dirs: &Dirs) -> Vec<PathBuf> {
-    let resolved = |dir: &Path| {
-        dir.ancestors()
-            .find_map(|a| Some(sys::real_path(a)?.join(dir.strip_prefix(a).ok()?)))
-            .unwrap_or_else(|| dir.to_owned())
-    };
-    let all: Vec<PathBuf> = dirs.all().into_iter().map(resolved).collect();
+    let all: Vec<PathBuf> = dirs.all().into_iter().map(sys::real_path_of_all).collect();
     let inside = |dir: &PathBuf| all.iter().any(|other| other != dir && dir.starts_with(other));
     all.iter().filter(|dir| !inside(dir)).cloned().collect()
 }

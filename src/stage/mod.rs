@@ -10,6 +10,7 @@ pub(crate) mod process;
 pub(crate) mod root;
 pub(crate) mod scratch;
 pub(crate) mod stdio;
+pub(crate) mod volumes;
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};

@@ -75,6 +75,7 @@ pub(crate) fn needed(plan: &Plan) -> bool {
     let in_memory = |backend: &Backend| matches!(backend, Backend::Memory { .. });
     matches!(&plan.host.root, RootPlan::Overlay { backend, .. } if !in_memory(backend))
         || plan.spec.mounts().iter().flatten().any(overlay)
+        || plan.host.volumes.iter().any(|v| v.name.is_none())
 }
 
 /// Makes the directory: `containers/ID`, or `scratch/ID` where nothing of it is to stay. The guard goes
@@ -85,12 +86,12 @@ pub(crate) fn make(
     store_map: &IdMap,
     unwind: &mut Unwind,
 ) -> Result<Scratch> {
-    let parent = dirs.data.join(if plan.host.remove { "scratch" } else { "containers" });
+    let dir = dirs::container(dirs, &plan.host.id, plan.host.remove);
+    let parent = dir.parent().unwrap_or(&dirs.data).to_owned();
     dirs::make_private(&parent)?;
     if plan.host.remove {
         sweep(&parent, store_map);
     }
-    let dir = parent.join(&plan.host.id);
     let lock = {
         // Between the making of a directory and its lock nobody may take it for a leftover.
         let gate = File::open(&parent).what(|| format!("cannot open {}", parent.display()))?;

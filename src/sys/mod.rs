@@ -317,6 +317,13 @@ pub(crate) fn real_path(path: &std::path::Path) -> Option<std::path::PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()
 }
 
+/// The same of a path that may not exist yet, or in part: what exists of it without links.
+pub(crate) fn real_path_of_all(path: &std::path::Path) -> std::path::PathBuf {
+    path.ancestors()
+        .find_map(|a| Some(real_path(a)?.join(path.strip_prefix(a).ok()?)))
+        .unwrap_or_else(|| path.to_owned())
+}
+
 /// `getauxval(3)`, AT_SECURE.
 pub(crate) fn is_privileged_by_exec() -> bool {
     // SAFETY: takes a number and returns one.

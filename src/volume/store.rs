@@ -22,6 +22,11 @@ use crate::userns::worker;
 
 const LOCK: &str = "lock";
 
+/// The directory of a volume.
+pub(crate) fn dir(dirs: &Dirs, name: &Name) -> PathBuf {
+    dirs.data.join("volumes").join(name.as_str())
+}
+
 pub(crate) struct Store {
     volumes: PathBuf,
     tmp: PathBuf,
@@ -39,6 +44,11 @@ impl Found {
     pub(crate) fn mountpoint(&self) -> PathBuf {
         self.dir.join(DATA)
     }
+}
+
+/// A volume in use.
+pub(crate) struct Held {
+    _dir: File,
 }
 
 /// Whoever has it decides alone what becomes of the volume.
@@ -142,6 +152,19 @@ impl Store {
             if is_at(&dir, &path) {
                 return Ok(Some(Turn { path, dir, _lock: lock }));
             }
+        }
+    }
+
+    /// Begins to use a volume, which is made where there is none. It stays for as long as the value.
+    pub(crate) fn hold(&self, name: &Name) -> Result<Held> {
+        loop {
+            let Some(turn) = self.turn(name)? else {
+                self.create(name, BTreeMap::new())?;
+                continue;
+            };
+            let what = || format!("cannot lock {}", turn.path.display());
+            flock(&turn.dir, FlockOperation::LockShared).what(what)?;
+            return Ok(Held { _dir: turn.dir });
         }
     }
 
