@@ -49,6 +49,9 @@ _sbx() {
             sbx,run)
                 cmd="sbx__subcmd__run"
                 ;;
+            sbx,save)
+                cmd="sbx__subcmd__save"
+                ;;
             sbx,system)
                 cmd="sbx__subcmd__system"
                 ;;
@@ -86,7 +89,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-h -V --help --version doctor images import load login logout ps pull push rm run system tag untag volume"
+            opts="-h -V --help --version doctor images import load login logout ps pull push rm run system tag untag volume save"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -468,6 +471,32 @@ _sbx() {
                     ;;
                 --sysctl)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__save)
+            opts="-o -h --output --format --compress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "docker-archive oci-archive oci-dir docker-dir" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -41,6 +41,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -f -a "system" -d 'Look after the 
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "tag" -d 'Give an image more names'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "untag" -d 'Take names from an image, which stays'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "volume" -d 'Manage volumes: directories that outlive the containers they are mounted in'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "save" -d 'Save images to an archive or a directory, for sbx load, podman, docker or skopeo'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -l json -d 'As JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand images" -s f -l filter -d 'reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE or since=IMAGE' -r
@@ -165,3 +166,10 @@ complete -c sbx -n "__fish_sbx_using_subcommand volume; and __fish_seen_subcomma
 complete -c sbx -n "__fish_sbx_using_subcommand volume; and __fish_seen_subcommand_from rm" -s a -l all -d 'All that no container uses'
 complete -c sbx -n "__fish_sbx_using_subcommand volume; and __fish_seen_subcommand_from rm" -s f -l force -d 'Also those of containers that have ended and were kept; a missing volume is no error'
 complete -c sbx -n "__fish_sbx_using_subcommand volume; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand save" -s o -l output -d 'Where to; standard output without it' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand save" -l format -d 'What to write' -r -f -a "docker-archive\t'What docker save writes; layers as plain tars'
+oci-archive\t'The tar of an OCI image layout'
+oci-dir\t'An OCI image layout'
+docker-dir\t'One image as a manifest and its blobs (dir: of skopeo)'"
+complete -c sbx -n "__fish_sbx_using_subcommand save" -l compress -d 'Compress layers with gzip where they are not compressed; for a directory'
+complete -c sbx -n "__fish_sbx_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -37,9 +37,9 @@ run)
     need_packages uidmap util-linux busybox-static fuse-overlayfs
     ;;
 test)
-    # skopeo and umoci to compare with, and the filter that podman ships.
-    need_packages uidmap util-linux busybox-static fuse-overlayfs procps git skopeo umoci \
-        golang-github-containers-common openssl
+    # skopeo, umoci and podman to compare with, and the filter that podman ships.
+    need_packages uidmap util-linux busybox-static fuse-overlayfs procps git skopeo umoci podman \
+        golang-github-containers-common openssl curl
     need_tool docker-registry usr/bin/docker-registry
     ;;
 lint)

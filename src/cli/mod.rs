@@ -1,5 +1,6 @@
 //! The command line: clap structs and nothing else.
 
+pub(crate) mod archive;
 pub(crate) mod containers;
 pub(crate) mod doctor;
 pub(crate) mod image;
@@ -35,6 +36,7 @@ pub(crate) enum Verb {
     Tag(image::TagArgs),
     Untag(image::UntagArgs),
     Volume(volume::VolumeArgs),
+    Save(archive::SaveArgs),
 }
 
 /// Flags that users know from podman and docker and that do not work yet: refused by name.

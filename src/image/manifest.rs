@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// What a registry is asked for.
 pub(crate) const ACCEPTED: [&str; 4] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX];
@@ -41,6 +41,15 @@ impl Compression {
             Compression::None => "application/vnd.oci.image.layer.v1.tar",
             Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
             Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+
+    /// What Docker's own manifests call it.
+    pub(crate) fn docker_media_type(self) -> &'static str {
+        match self {
+            Compression::None => "application/vnd.docker.image.rootfs.diff.tar",
+            Compression::Gzip => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            Compression::Zstd => "application/vnd.docker.image.rootfs.diff.tar.zstd",
         }
     }
 
@@ -154,6 +163,11 @@ pub(crate) struct Manifest {
 impl Manifest {
     pub(crate) fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
         Manifest { schema_version: 2, media_type: OCI_MANIFEST, config, layers }
+    }
+
+    /// Image manifest version 2, schema 2: what Docker had before image-spec.
+    pub(crate) fn docker(config: Descriptor, layers: Vec<Descriptor>) -> Self {
+        Manifest { media_type: DOCKER_MANIFEST, ..Manifest::new(config, layers) }
     }
 }
 

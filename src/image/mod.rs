@@ -16,6 +16,7 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod reference;
 pub(crate) mod registry;
+pub(crate) mod save;
 pub(crate) mod source;
 pub(crate) mod staging;
 pub(crate) mod store;

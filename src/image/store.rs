@@ -5,6 +5,7 @@
 
 mod catalog;
 mod names;
+mod record;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::image::ImageConfiguration;
 
 pub(crate) use catalog::{Details, Listed};
+pub(crate) use record::Record;
 
 use super::digest::Digest;
 use super::layer::OPAQUE_SUFFIX;

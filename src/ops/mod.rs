@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod archive;
 mod doctor;
 mod filter;
 mod human;
@@ -14,6 +15,7 @@ mod pull;
 mod push;
 mod rm;
 mod run;
+mod save;
 mod system;
 mod table;
 mod tag;
@@ -45,5 +47,6 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8> {
         Verb::Tag(args) => tag::tag(&args),
         Verb::Untag(args) => tag::untag(&args),
         Verb::Volume(args) => volume::volume(&args.verb),
+        Verb::Save(args) => save::save(&args),
     }
 }

@@ -5,5 +5,6 @@ mod formats;
 mod hostile;
 mod listing;
 mod reference_tools;
+mod save;
 mod store;
 mod unpacking;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::archive::*;
 
-fn have(tool: &str) -> bool {
+pub(crate) fn have(tool: &str) -> bool {
     let found = Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success());
     if !found {
         eprintln!("skipped: {tool} is not installed");
@@ -171,7 +171,7 @@ fn archives_of_skopeo_load() {
     }
 }
 
-fn skopeo(place: &Place, args: &[&str]) -> String {
+pub(crate) fn skopeo(place: &Place, args: &[&str]) -> String {
     let output = Command::new("skopeo").args(args).env("HOME", place.path("")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

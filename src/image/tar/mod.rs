@@ -7,10 +7,12 @@
 mod header;
 mod pax;
 mod sparse;
+mod write;
 
 use std::io::BufRead;
 
 pub(crate) use sparse::Segment;
+pub(crate) use write::Writer;
 
 use crate::error::{Error, Result, io_text};
 
@@ -51,6 +53,24 @@ pub(crate) struct Entry {
     /// Where the data goes, for a sparse file.
     pub(crate) sparse: Option<Vec<Segment>>,
     pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Entry {
+    /// A file of root's, to be changed into whatever else is wanted.
+    pub(crate) fn file(path: &str, size: u64) -> Self {
+        Entry {
+            kind: Kind::File,
+            path: path.as_bytes().to_vec(),
+            link: Vec::new(),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: Time::default(),
+            size,
+            sparse: None,
+            xattrs: Vec::new(),
+        }
+    }
 }
 
 /// Extensions that apply to the next entry.

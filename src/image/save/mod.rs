@@ -1,0 +1,122 @@
+//! Images out of the store, into an archive or a directory. The same images give the same bytes.
+
+mod docker;
+mod oci;
+mod output;
+mod read;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use output::Output;
+
+use super::digest::Digest;
+use super::ingest::Watch;
+use super::store::{Record, Store};
+use super::tar::Writer;
+use crate::cli::archive::SaveFormat;
+use crate::error::Result;
+
+/// Where to save to.
+pub(crate) enum Target {
+    /// An archive, written from its beginning to its end.
+    Archive(File),
+    /// A directory that is there and empty.
+    Directory(PathBuf),
+}
+
+struct Saving<'a> {
+    store: &'a Store,
+    watch: &'a dyn Watch,
+    compress: bool,
+    out: Output,
+    /// What is in `out` already, with its length: images share layers.
+    written: BTreeMap<String, u64>,
+}
+
+/// Saves what was found under `references`. `compress` makes layers gzip ones where they are not
+/// compressed.
+pub(crate) fn save(
+    store: &Store,
+    watch: &dyn Watch,
+    references: &[String],
+    format: SaveFormat,
+    compress: bool,
+    target: Target,
+) -> Result<()> {
+    let images = images(store, references)?;
+    let out = match target {
+        Target::Archive(file) => Output::Archive(Writer::new(file)),
+        Target::Directory(dir) => Output::Directory(dir),
+    };
+    let mut saving = Saving { store, watch, compress, out, written: BTreeMap::new() };
+    match format {
+        SaveFormat::DockerArchive => saving.docker_archive(&images)?,
+        SaveFormat::DockerDir => {
+            for image in &images {
+                saving.docker_dir(image)?;
+            }
+        }
+        SaveFormat::OciArchive | SaveFormat::OciDir => saving.oci(&images)?,
+    }
+    saving.out.finish()
+}
+
+/// An image with all the names that it is saved under.
+struct Image {
+    names: Vec<String>,
+    record: Record,
+}
+
+/// Each image once, in the order in which they were asked for.
+fn images(store: &Store, references: &[String]) -> Result<Vec<Image>> {
+    let mut images: Vec<Image> = Vec::new();
+    for reference in references {
+        let record = store.record(reference)?;
+        let name = record.name.clone();
+        let digest = &record.descriptor.digest;
+        let place = match images.iter().position(|i| i.record.descriptor.digest == *digest) {
+            Some(place) => place,
+            None => {
+                images.push(Image { names: Vec::new(), record });
+                images.len() - 1
+            }
+        };
+        let names = &mut images[place].names;
+        names.extend(name.filter(|name| !names.contains(name)));
+    }
+    Ok(images)
+}
+
+impl Saving<'_> {
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.copy(name, bytes.len() as u64, &mut &*bytes)
+    }
+
+    fn copy(&mut self, name: &str, size: u64, from: &mut dyn std::io::Read) -> Result<()> {
+        if self.written.insert(name.to_owned(), size).is_none() {
+            self.out.copy(name, size, from)?;
+        }
+        Ok(())
+    }
+
+    fn put_json(&mut self, name: &str, value: &impl serde::Serialize) -> Result<()> {
+        self.put(name, &to_json(value)?)
+    }
+
+    /// A blob as it is.
+    fn blob(&mut self, name: &str, digest: &Digest, size: u64) -> Result<()> {
+        if self.written.contains_key(name) {
+            return Ok(());
+        }
+        let mut blob = read::Verified::stored(self.store, self.watch, digest)?;
+        self.copy(name, size, &mut blob)?;
+        blob.check(digest)
+    }
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|e| crate::error::Error::new("cannot write an image's description", e.to_string()))
+}
