@@ -16,6 +16,9 @@ _sbx() {
             ",$1")
                 cmd="sbx"
                 ;;
+            sbx,diff)
+                cmd="sbx__subcmd__diff"
+                ;;
             sbx,doctor)
                 cmd="sbx__subcmd__doctor"
                 ;;
@@ -89,8 +92,22 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-h -V --help --version doctor images import load login logout ps pull push rm run system tag untag volume save"
+            opts="-h -V --help --version diff doctor images import load login logout ps pull push rm run system tag untag volume save"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__diff)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

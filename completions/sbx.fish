@@ -26,6 +26,7 @@ end
 
 complete -c sbx -n "__fish_sbx_needs_command" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "diff" -d 'List what a container changed, or what an image\'s last layer did'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "doctor" -d 'Try what a sandbox needs on this host, and say how to get what is missing'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "images" -d 'List images'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "import" -d 'Make an image from the tar of a root file system'
@@ -42,6 +43,8 @@ complete -c sbx -n "__fish_sbx_needs_command" -f -a "tag" -d 'Give an image more
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "untag" -d 'Take names from an image, which stays'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "volume" -d 'Manage volumes: directories that outlive the containers they are mounted in'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "save" -d 'Save images to an archive or a directory, for sbx load, podman, docker or skopeo'
+complete -c sbx -n "__fish_sbx_using_subcommand diff" -l json -d 'As JSON: {"added": [...], "changed": [...], "deleted": [...]}'
+complete -c sbx -n "__fish_sbx_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -l json -d 'As JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand images" -s f -l filter -d 'reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE or since=IMAGE' -r

@@ -1,6 +1,7 @@
 //! The command line: clap structs and nothing else.
 
 pub(crate) mod archive;
+pub(crate) mod changes;
 pub(crate) mod containers;
 pub(crate) mod doctor;
 pub(crate) mod image;
@@ -21,6 +22,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Diff(changes::DiffArgs),
     Doctor(doctor::DoctorArgs),
     Images(image::ImagesArgs),
     Import(image::ImportArgs),

@@ -1,8 +1,10 @@
 //! The image store: an OCI image layout, and the trees that its layers unpack to.
 
+mod changes;
 pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod date;
+pub(crate) mod diff;
 pub(crate) mod digest;
 pub(crate) mod import;
 mod inflate;
@@ -10,6 +12,7 @@ pub(crate) mod ingest;
 pub(crate) mod layer;
 pub(crate) mod load;
 pub(crate) mod manifest;
+mod merged;
 mod mountpoints;
 mod pipe;
 pub(crate) mod pull;

@@ -1,11 +1,13 @@
 //! One file per verb.
 
 mod archive;
+mod diff;
 mod doctor;
 mod filter;
 mod human;
 mod images;
 mod import;
+mod kept;
 mod load;
 mod login;
 mod output;
@@ -30,6 +32,7 @@ use crate::error::Result;
 /// Runs a verb; the value is the exit code.
 pub(crate) fn dispatch(cli: Cli) -> Result<u8> {
     match cli.verb {
+        Verb::Diff(args) => diff::diff(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Images(args) => images::images(&args),
         Verb::Import(args) => import::run(&args),

@@ -168,9 +168,11 @@ fn record(plan: &Plan) -> Option<Container> {
     let RootPlan::Overlay { image: Some(image), .. } = &plan.host.root else { return None };
     let args = plan.spec.process().as_ref().and_then(|p| p.args().as_ref());
     let command = args.map(Vec::as_slice).unwrap_or_default();
+    let mounts = plan.spec.mounts().iter().flatten().map(|m| m.destination().clone());
+    let mounts = mounts.chain(plan.host.files.iter().map(|file| file.path.clone()));
     let volumes = plan.host.volumes.iter().filter_map(|v| Some(v.name.as_ref()?.to_string()));
     (!plan.host.remove).then(|| {
-        let mut container = Container::new(&plan.host.id, image, command);
+        let mut container = Container::new(&plan.host.id, image, command, mounts.collect());
         container.volumes.extend(volumes);
         container
     })

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Context as _, Error, Result};
-use crate::image::{compare, layer};
+use crate::image::{compare, diff, layer};
 use crate::stage::fuse;
 use crate::userns::worker::{self, Task};
 
@@ -15,6 +15,7 @@ pub(crate) fn main() -> u8 {
     worker::serve(|kind, job| match kind {
         layer::JOB => unpack(job),
         compare::JOB => compared(job),
+        diff::JOB => changes(&parse(job)?),
         fuse::JOB => Ok(Task::Become(fuse::program(parse(job)?))),
         _ => Err(Error::new("cannot work", format!("the job {kind:?} is not known"))),
     })
@@ -35,8 +36,14 @@ fn compared(job: Value) -> Result<Task> {
 fn unpack(job: Value) -> Result<Task> {
     let input = rustix::stdio::stdin().try_clone_to_owned().what(|| "cannot read a layer")?;
     let prepared = layer::prepare(parse(job)?, File::from(input))?;
-    Ok(Task::Work(Box::new(move |progress| {
-        let report = prepared.run(progress)?;
-        serde_json::to_value(report).map_err(|e| Error::new("cannot report", e.to_string()))
-    })))
+    Ok(Task::Work(Box::new(move |progress| answer(prepared.run(progress)?))))
+}
+
+fn answer(value: impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|e| Error::new("cannot report", e.to_string()))
+}
+
+fn changes(trees: &diff::Trees) -> Result<Task> {
+    let opened = trees.open()?;
+    Ok(Task::Work(Box::new(move |_| answer(opened.changes()?))))
 }

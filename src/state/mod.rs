@@ -20,6 +20,9 @@ pub(crate) struct Container {
     pub(crate) id: String,
     pub(crate) image: String,
     pub(crate) command: Vec<String>,
+    /// Places in it that something was mounted on: sbx made those that were missing.
+    #[serde(default)]
+    pub(crate) mounts: Vec<PathBuf>,
     /// Seconds since 1970.
     pub(crate) created: u64,
     /// Of the last run; `None` before its end.
@@ -30,13 +33,14 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    pub(crate) fn new(id: &str, image: &str, command: &[String]) -> Self {
+    pub(crate) fn new(id: &str, image: &str, command: &[String], mounts: Vec<PathBuf>) -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Container {
             version: VERSION,
             id: id.to_owned(),
             image: image.to_owned(),
             command: command.to_vec(),
+            mounts,
             created: now.map_or(0, |d| d.as_secs()),
             exit_code: None,
             volumes: Vec::new(),

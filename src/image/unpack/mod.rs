@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use tree::make_root;
+pub(super) use xattr::kept as keeps_xattr;
 
 use super::tar::{Entry, Next, Reader};
 use crate::error::{Context, Error, Result};

@@ -11,7 +11,7 @@ const OVERLAY: [&[u8]; 3] = [b"user.overlay.", b"user.fuseoverlayfs.", b"user.co
 
 /// `security.capability` counts inside the user namespace only: the kernel stores the namespace's
 /// root with it (capabilities(7), "Namespaced file capabilities").
-fn kept(name: &[u8]) -> bool {
+pub(in crate::image) fn kept(name: &[u8]) -> bool {
     name == b"security.capability"
         || (name.starts_with(b"user.")
             && name.len() > 5
