@@ -3,6 +3,7 @@
 mod changes;
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod copy;
 pub(crate) mod date;
 pub(crate) mod diff;
 pub(crate) mod digest;
@@ -21,6 +22,7 @@ pub(crate) mod reference;
 pub(crate) mod registry;
 pub(crate) mod save;
 pub(crate) mod source;
+pub(crate) mod stacked;
 pub(crate) mod staging;
 pub(crate) mod store;
 mod tar;

@@ -55,7 +55,10 @@ fn read_small(lowers: &[PathBuf], path: &str) -> Result<String> {
 }
 
 /// The topmost layer that shows the file, and its path there without links.
-fn resolve(lowers: &[PathBuf], path: &Path) -> Result<Option<(OwnedFd, PathBuf)>, Errno> {
+pub(super) fn resolve(
+    lowers: &[PathBuf],
+    path: &Path,
+) -> Result<Option<(OwnedFd, PathBuf)>, Errno> {
     let open = |dir: &PathBuf| {
         rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
     };
@@ -135,7 +138,7 @@ fn look_up(layers: &[OwnedFd], path: &Path) -> Result<Option<(usize, FileType)>,
     Ok(None)
 }
 
-fn is_opaque(layer: &OwnedFd, dir: &Path) -> Result<bool, Errno> {
+pub(super) fn is_opaque(layer: &OwnedFd, dir: &Path) -> Result<bool, Errno> {
     let fd = openat2(
         layer,
         dir,

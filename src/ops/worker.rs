@@ -9,6 +9,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::image::{compare, diff, layer};
 use crate::stage::fuse;
 use crate::userns::worker::{self, Task};
+use crate::volume::fill;
 
 /// The value is the exit code; what went wrong has been reported to the parent.
 pub(crate) fn main() -> u8 {
@@ -16,6 +17,10 @@ pub(crate) fn main() -> u8 {
         layer::JOB => unpack(job),
         compare::JOB => compared(job),
         diff::JOB => changes(&parse(job)?),
+        fill::JOB => {
+            let fill = fill::prepare(parse(job)?)?;
+            Ok(Task::Work(Box::new(move |_| fill().map(|()| Value::Null))))
+        }
         fuse::JOB => Ok(Task::Become(fuse::program(parse(job)?))),
         _ => Err(Error::new("cannot work", format!("the job {kind:?} is not known"))),
     })

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use super::defaults::{MoreIds, for_store, lack, single};
 
 /// One line of `/proc/PID/uid_map`; see `user_namespaces(7)`, "Defining user and group ID mappings".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Range {
     pub(crate) inside: u32,
     pub(crate) outside: u32,
@@ -60,6 +62,26 @@ pub(crate) fn to_outside(ranges: &[Range], id: u32) -> Option<u32> {
         .map(|r| r.outside + (id - r.inside))
 }
 
+/// The ids of `a`, as `inside`, with those of `b`, as `outside`, that stand for the same ids of the host.
+pub(crate) fn between(a: &[Range], b: &[Range]) -> Vec<Range> {
+    let mut out = Vec::new();
+    for x in a {
+        for y in b {
+            let start = x.outside.max(y.outside);
+            let end = x.outside.saturating_add(x.len).min(y.outside.saturating_add(y.len));
+            if start < end {
+                let inside = x.inside + (start - x.outside);
+                let outside = y.inside + (start - y.outside);
+                out.push(Range { inside, outside, len: end - start });
+            }
+        }
+    }
+    out
+}
+
+/// Each id stands for itself: where there is no user namespace.
+pub(crate) const IDENTITY: Range = Range { inside: 0, outside: 0, len: u32::MAX };
+
 /// The lines as the kernel reads them from `uid_map` and `gid_map`.
 pub(crate) fn lines(ranges: &[Range]) -> String {
     ranges.iter().fold(String::new(), |mut out, r| {
@@ -83,6 +105,21 @@ mod tests {
         assert_eq!(to_outside(&MAP, 1), Some(100_000));
         assert_eq!(to_outside(&MAP, 65_536), Some(165_535));
         assert_eq!(to_outside(&MAP, 65_537), None);
+    }
+
+    #[test]
+    fn goes_from_one_map_to_another() {
+        // keep-id: the caller is 1000, and 0 the first subordinate id.
+        let keep = [
+            Range { inside: 0, outside: 100_000, len: 1000 },
+            Range { inside: 1000, outside: 1000, len: 1 },
+        ];
+        let ids = between(&keep, &MAP);
+        for (inside, store) in [(0, Some(1)), (999, Some(1000)), (1000, Some(0)), (1001, None)] {
+            assert_eq!(to_outside(&ids, inside), store, "{inside}");
+        }
+        let own = between(&[IDENTITY], &MAP);
+        assert_eq!((to_outside(&own, 1000), to_outside(&own, 0)), (Some(0), None));
     }
 
     #[test]

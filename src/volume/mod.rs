@@ -3,6 +3,7 @@
 //! `volumes/NAME/` holds `data/`, which is what a container sees, and beside it `volume.json` and a
 //! lock, which no container ever sees.
 
+pub(crate) mod fill;
 mod name;
 pub(crate) mod store;
 
@@ -28,15 +29,17 @@ pub(crate) struct Volume {
     /// Seconds since 1970.
     pub(crate) created: u64,
     pub(crate) labels: BTreeMap<String, String>,
-    /// No image's content has been put into it yet: the first container that could bring some does.
-    pub(crate) fresh: bool,
+    /// No image's files have been put into it yet: the first container that could bring some does.
+    pub(crate) needs_copy: bool,
+    /// Its owner has not been chosen yet.
+    pub(crate) needs_owner: bool,
 }
 
 impl Volume {
     fn new(name: Name, labels: BTreeMap<String, String>) -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let created = now.map_or(0, |d| d.as_secs());
-        Volume { version: VERSION, name, created, labels, fresh: true }
+        Volume { version: VERSION, name, created, labels, needs_copy: true, needs_owner: true }
     }
 
     /// Written beside, synced and renamed: a reader sees the old text or the new one.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock};
 use rustix::io::Errno;
 
+use super::fill::{self, Content};
 use super::{DATA, Name, Volume};
 use crate::error::{Context, Error, Result};
 use crate::host::dirs::{Dirs, make_private};
@@ -155,17 +156,42 @@ impl Store {
         }
     }
 
-    /// Begins to use a volume, which is made where there is none. It stays for as long as the value.
-    pub(crate) fn hold(&self, name: &Name) -> Result<Held> {
+    /// Begins to use a volume, which is made where there is none, and filled where it is new. It stays for
+    /// as long as the value.
+    pub(crate) fn hold(&self, name: &Name, content: Option<&Content>) -> Result<Held> {
         loop {
             let Some(turn) = self.turn(name)? else {
                 self.create(name, BTreeMap::new())?;
                 continue;
             };
+            if let Some(content) = content {
+                self.fill(&turn, content)?;
+            }
             let what = || format!("cannot lock {}", turn.path.display());
             flock(&turn.dir, FlockOperation::LockShared).what(what)?;
             return Ok(Held { _dir: turn.dir });
         }
+    }
+
+    /// Killed at any point, it is done again: what was filled is not empty, and stays as it is.
+    fn fill(&self, turn: &Turn, content: &Content) -> Result<()> {
+        let mut volume = Volume::read(&turn.path)?;
+        let copies = content.copy && !content.lowers.is_empty();
+        let wanted = volume.needs_owner || (volume.needs_copy && copies);
+        if !wanted {
+            return Ok(());
+        }
+        fill::run(&self.map, &turn.path, turn.is_used()?, content)?;
+        volume.needs_owner = false;
+        volume.needs_copy &= !copies;
+        volume.write(&turn.path)
+    }
+
+    /// A volume that goes with its container, in the container's own directory.
+    pub(crate) fn make_own(map: &IdMap, dir: &Path, content: Option<&Content>) -> Result<()> {
+        make_dir(dir, 0o700)?;
+        make_dir(&dir.join(DATA), 0o755)?;
+        content.map_or(Ok(()), |content| fill::run(map, dir, false, content))
     }
 
     /// Whether a running container uses it.
@@ -196,7 +222,7 @@ pub(crate) fn used(name: &Name) -> Error {
 }
 
 /// Whatever the caller's umask is.
-pub(crate) fn make_dir(dir: &Path, mode: u32) -> Result<()> {
+fn make_dir(dir: &Path, mode: u32) -> Result<()> {
     let what = || format!("cannot make {}", dir.display());
     std::fs::create_dir(dir).what(what)?;
     std::fs::set_permissions(dir, Permissions::from_mode(mode)).what(what)

@@ -12,8 +12,10 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+pub(super) use node::settle;
 pub(crate) use tree::make_root;
 pub(super) use xattr::kept as keeps_xattr;
+pub(super) use xattr::set as set_xattrs;
 
 use super::tar::{Entry, Next, Reader};
 use crate::error::{Context, Error, Result};

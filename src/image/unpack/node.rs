@@ -280,7 +280,12 @@ fn open_dir(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
 
 /// Gives a new file its owner and mode. Looking first is cheaper than a change that changes nothing,
 /// and sees what a setgid parent, a mount option or an ACL did.
-pub(super) fn settle(file: &OwnedFd, uid: u32, gid: u32, mode: u32) -> rustix::io::Result<()> {
+pub(in crate::image) fn settle(
+    file: &OwnedFd,
+    uid: u32,
+    gid: u32,
+    mode: u32,
+) -> rustix::io::Result<()> {
     let stat = rustix::fs::fstat(file)?;
     if (stat.st_uid, stat.st_gid) != (uid, gid) {
         rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;

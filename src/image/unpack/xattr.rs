@@ -21,7 +21,10 @@ pub(in crate::image) fn kept(name: &[u8]) -> bool {
 }
 
 /// Sets the attributes that are kept and returns how many were not.
-pub(super) fn set(file: BorrowedFd<'_>, xattrs: &[(Vec<u8>, Vec<u8>)]) -> rustix::io::Result<u64> {
+pub(in crate::image) fn set(
+    file: BorrowedFd<'_>,
+    xattrs: &[(Vec<u8>, Vec<u8>)],
+) -> rustix::io::Result<u64> {
     let mut dropped = 0;
     for (name, value) in xattrs {
         if !kept(name) {
