@@ -17,7 +17,6 @@ mod volume;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue};
 
 fn main() -> ExitCode {
@@ -31,11 +30,11 @@ fn main() -> ExitCode {
     if std::env::args_os().next().is_some_and(|name| name == userns::worker::ARGV0) {
         return ExitCode::from(ops::worker::main());
     }
-    let cli = match cli::Cli::try_parse() {
-        Ok(cli) => cli,
+    let verb = match cli::parse() {
+        Ok(verb) => verb,
         Err(e) => return usage(&e),
     };
-    match ops::dispatch(cli) {
+    match ops::dispatch(verb) {
         Ok(code) => ExitCode::from(code),
         Err(e) => fail(&e),
     }

@@ -25,13 +25,13 @@ mod template;
 mod volume;
 pub(crate) mod worker;
 
+use crate::cli::Verb;
 use crate::cli::system::SystemVerb;
-use crate::cli::{Cli, Verb};
 use crate::error::Result;
 
 /// Runs a verb; the value is the exit code.
-pub(crate) fn dispatch(cli: Cli) -> Result<u8> {
-    match cli.verb {
+pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
+    match verb {
         Verb::Diff(args) => diff::diff(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Images(args) => images::images(&args),
