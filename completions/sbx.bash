@@ -22,6 +22,9 @@ _sbx() {
             sbx,doctor)
                 cmd="sbx__subcmd__doctor"
                 ;;
+            sbx,image)
+                cmd="sbx__subcmd__image"
+                ;;
             sbx,images)
                 cmd="sbx__subcmd__images"
                 ;;
@@ -49,6 +52,9 @@ _sbx() {
             sbx,rm)
                 cmd="sbx__subcmd__rm"
                 ;;
+            sbx,rmi)
+                cmd="sbx__subcmd__rmi"
+                ;;
             sbx,run)
                 cmd="sbx__subcmd__run"
                 ;;
@@ -66,6 +72,33 @@ _sbx() {
                 ;;
             sbx,volume)
                 cmd="sbx__subcmd__volume"
+                ;;
+            sbx__subcmd__image,import)
+                cmd="sbx__subcmd__image__subcmd__import"
+                ;;
+            sbx__subcmd__image,list)
+                cmd="sbx__subcmd__image__subcmd__ls"
+                ;;
+            sbx__subcmd__image,load)
+                cmd="sbx__subcmd__image__subcmd__load"
+                ;;
+            sbx__subcmd__image,ls)
+                cmd="sbx__subcmd__image__subcmd__ls"
+                ;;
+            sbx__subcmd__image,prune)
+                cmd="sbx__subcmd__image__subcmd__prune"
+                ;;
+            sbx__subcmd__image,remove)
+                cmd="sbx__subcmd__image__subcmd__rm"
+                ;;
+            sbx__subcmd__image,rm)
+                cmd="sbx__subcmd__image__subcmd__rm"
+                ;;
+            sbx__subcmd__image,tag)
+                cmd="sbx__subcmd__image__subcmd__tag"
+                ;;
+            sbx__subcmd__image,untag)
+                cmd="sbx__subcmd__image__subcmd__untag"
                 ;;
             sbx__subcmd__system,check)
                 cmd="sbx__subcmd__system__subcmd__check"
@@ -92,7 +125,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-h -V --help --version diff doctor images import load login logout ps pull push rm run system tag untag volume save"
+            opts="-h -V --help --version diff doctor image images import load login logout ps pull push rm rmi run system tag untag volume save"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -122,6 +155,138 @@ _sbx() {
         sbx__subcmd__doctor)
             opts="-h --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image)
+            opts="-h --help import load ls list prune rm remove tag untag"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image__subcmd__import)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image__subcmd__load)
+            opts="-i -h --input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --input)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image__subcmd__ls)
+            opts="-a -q -f -h --all --quiet --digests --no-trunc --filter --json --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image__subcmd__prune)
+            opts="-a -f -h --all --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image__subcmd__rm)
+            opts="-a -f -h --all --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image__subcmd__tag)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image__subcmd__untag)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -319,6 +484,20 @@ _sbx() {
             ;;
         sbx__subcmd__rm)
             opts="-a -h --all --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__rmi)
+            opts="-a -f -h --all --force --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -44,11 +44,15 @@ impl Error {
         Error { kind: Kind::Failed, what: what.into(), why: why.into(), fix: None }
     }
 
-    /// Of a system call. Too few descriptors are mended in the same way wherever they run out.
+    /// Of a system call. Too few descriptors, and a full disk, are mended in the same way wherever they
+    /// run out.
     pub(crate) fn of_errno(what: impl Into<String>, errno: i32) -> Self {
         let error = Error::new(what, errno_text(errno));
         match errno {
             libc::EMFILE => error.fix("raise the limit of open files: ulimit -n 1024"),
+            libc::ENOSPC | libc::EDQUOT => {
+                error.fix("free some space: df -h shows where; sbx rm --all and sbx image prune")
+            }
             _ => error,
         }
     }

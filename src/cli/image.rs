@@ -1,8 +1,8 @@
-//! `import` and `load`.
+//! Images.
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 /// Make an image from the tar of a root file system.
 #[derive(Debug, Args)]
@@ -90,4 +90,43 @@ pub(crate) struct UntagArgs {
     /// Names to take away; all that the image has without any
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
+}
+
+/// Remove images, or names of images that have several
+#[derive(Debug, Args)]
+pub(crate) struct RmiArgs {
+    /// Names or ids
+    #[arg(value_name = "IMAGE", required_unless_present = "all")]
+    pub(crate) images: Vec<String>,
+    /// All images
+    #[arg(short, long, conflicts_with = "images")]
+    pub(crate) all: bool,
+    /// Also an image that is in use, whose files then stay, and by its id one of several names
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// Remove images that have no name, and what interrupted runs left
+#[derive(Debug, Args)]
+pub(crate) struct ImagePruneArgs {
+    /// All images that no container uses
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// Work with images
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageVerb {
+    Import(ImportArgs),
+    Load(LoadArgs),
+    #[command(visible_alias = "list")]
+    Ls(ImagesArgs),
+    Prune(ImagePruneArgs),
+    #[command(visible_alias = "remove")]
+    Rm(RmiArgs),
+    Tag(TagArgs),
+    Untag(UntagArgs),
 }

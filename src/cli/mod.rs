@@ -28,6 +28,9 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Diff(changes::DiffArgs),
     Doctor(doctor::DoctorArgs),
+    /// Work with images
+    #[command(subcommand)]
+    Image(image::ImageVerb),
     Images(image::ImagesArgs),
     Import(image::ImportArgs),
     Load(image::LoadArgs),
@@ -37,6 +40,7 @@ pub(crate) enum Verb {
     Pull(registry::PullArgs),
     Push(registry::PushArgs),
     Rm(containers::RmArgs),
+    Rmi(image::RmiArgs),
     Run(Box<run::RunArgs>),
     System(system::SystemArgs),
     Tag(image::TagArgs),

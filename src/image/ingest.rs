@@ -12,7 +12,7 @@ use super::layer::{self, Job, Report, TreeJob};
 use super::manifest::{Compression, Descriptor};
 use super::source::Blob;
 use super::staging::{self, Staging};
-use super::store::Store;
+use super::store::{Hold, Store};
 use super::unpack::Counts;
 use crate::error::{Context, Error, Result};
 use crate::host::ids::{Caller, SubIds};
@@ -32,6 +32,8 @@ pub(crate) struct Ingest<'a> {
     pub(crate) watch: &'a dyn Watch,
     map: IdMap,
     more_ids: MoreIds,
+    /// Until it is gone nothing is taken for a leftover.
+    _hold: Hold,
 }
 
 /// A layer to be taken in.
@@ -51,10 +53,11 @@ impl<'a> Ingest<'a> {
         let caller = Caller::current();
         let ids = SubIds::of(&caller)?;
         let map = idmap::for_store(&caller, &ids)?;
+        let hold = Hold::new(store, &map)?;
         for failure in staging::sweep(store.tmp(), &map)? {
             watch.warn(&failure.to_string());
         }
-        Ok(Ingest { store, watch, map, more_ids: MoreIds::of(&caller, &ids) })
+        Ok(Ingest { store, watch, map, more_ids: MoreIds::of(&caller, &ids), _hold: hold })
     }
 
     pub(crate) fn staging(&self) -> Result<Staging> {

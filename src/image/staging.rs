@@ -123,19 +123,24 @@ fn gate(tmp: &Path) -> Result<File> {
 
 /// Makes a file and locks it; the lock goes with the value.
 pub(super) fn lock_file(path: &Path) -> Result<File> {
+    let file = open_lock_file(path)?;
+    file.lock().what(|| lock_failed(path))?;
+    Ok(file)
+}
+
+/// Makes a file to lock. It stays: whoever removed it would race with who opens it next.
+pub(super) fn open_lock_file(path: &Path) -> Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let file = File::options()
+    File::options()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .open(path)
-        .what(|| format!("cannot open {}", path.display()))?;
-    file.lock().what(|| lock_failed(path))?;
-    Ok(file)
+        .what(|| format!("cannot open {}", path.display()))
 }
 
-fn lock_failed(path: &Path) -> String {
+pub(super) fn lock_failed(path: &Path) -> String {
     format!("cannot lock {}", path.display())
 }
 

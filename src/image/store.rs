@@ -4,8 +4,10 @@
 //! diffID, made of the blobs there; `tmp/` is where both are staged.
 
 mod catalog;
+mod collect;
 mod names;
 mod record;
+mod remove;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -15,7 +17,9 @@ use std::path::{Path, PathBuf};
 use oci_spec::image::ImageConfiguration;
 
 pub(crate) use catalog::{Details, Listed};
+pub(crate) use collect::Hold;
 pub(crate) use record::Record;
+pub(crate) use remove::{Force, Removed};
 
 use super::digest::Digest;
 use super::layer::OPAQUE_SUFFIX;
@@ -41,7 +45,7 @@ pub(crate) struct Image {
     _lease: File,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     images: PathBuf,
     layers: PathBuf,
@@ -74,6 +78,13 @@ impl Store {
             }
             // It was removed just now: the name may stand for another by now.
         }
+    }
+
+    /// Whether there is an image of the name or digest.
+    pub(crate) fn has(&self, reference: &str) -> Result<bool> {
+        let index = self.index()?;
+        Ok(self.by_name(&index, reference).is_some()
+            || self.by_digest(&index, reference)?.is_some())
     }
 
     fn look_up<'a>(&self, index: &'a Index, reference: &str) -> Result<&'a Descriptor> {
@@ -277,6 +288,11 @@ impl Store {
 
     pub(crate) fn layers(&self) -> &Path {
         &self.layers
+    }
+
+    /// The directory of all that is sbx's.
+    fn data(&self) -> &Path {
+        self.tmp.parent().unwrap_or(&self.tmp)
     }
 
     fn blobs(&self) -> PathBuf {

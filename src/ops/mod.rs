@@ -16,6 +16,7 @@ mod ps;
 mod pull;
 mod push;
 mod rm;
+mod rmi;
 mod run;
 mod save;
 mod system;
@@ -26,6 +27,7 @@ mod volume;
 pub(crate) mod worker;
 
 use crate::cli::Verb;
+use crate::cli::image::ImageVerb;
 use crate::cli::system::SystemVerb;
 use crate::error::Result;
 
@@ -34,6 +36,7 @@ pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
         Verb::Diff(args) => diff::diff(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
+        Verb::Image(verb) => image(&verb),
         Verb::Images(args) => images::images(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Load(args) => load::run(&args),
@@ -43,6 +46,7 @@ pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Pull(args) => pull::run(&args),
         Verb::Push(args) => push::run(&args),
         Verb::Rm(args) => rm::rm(&args),
+        Verb::Rmi(args) => rmi::rmi(&args),
         Verb::Run(args) => run::run(&args),
         Verb::System(args) => match args.verb {
             SystemVerb::Check(args) => system::check(&args),
@@ -51,5 +55,17 @@ pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Untag(args) => tag::untag(&args),
         Verb::Volume(args) => volume::volume(&args.verb),
         Verb::Save(args) => save::save(&args),
+    }
+}
+
+fn image(verb: &ImageVerb) -> Result<u8> {
+    match verb {
+        ImageVerb::Import(args) => import::run(args),
+        ImageVerb::Load(args) => load::run(args),
+        ImageVerb::Ls(args) => images::images(args),
+        ImageVerb::Prune(args) => rmi::prune(args),
+        ImageVerb::Rm(args) => rmi::rmi(args),
+        ImageVerb::Tag(args) => tag::tag(args),
+        ImageVerb::Untag(args) => tag::untag(args),
     }
 }

@@ -165,7 +165,7 @@ fn store_map(facts: &HostFacts) -> Result<idmap::IdMap> {
 
 /// What is written down of a container that is kept.
 fn record(plan: &Plan) -> Option<Container> {
-    let RootPlan::Overlay { image: Some(image), .. } = &plan.host.root else { return None };
+    let RootPlan::Overlay { image: Some(image), lowers, .. } = &plan.host.root else { return None };
     let args = plan.spec.process().as_ref().and_then(|p| p.args().as_ref());
     let command = args.map(Vec::as_slice).unwrap_or_default();
     let mounts = plan.spec.mounts().iter().flatten().map(|m| m.destination().clone());
@@ -174,6 +174,7 @@ fn record(plan: &Plan) -> Option<Container> {
     (!plan.host.remove).then(|| {
         let mut container = Container::new(&plan.host.id, image, command, mounts.collect());
         container.volumes.extend(volumes);
+        container.layers = lowers.iter().skip(1).cloned().collect();
         container
     })
 }

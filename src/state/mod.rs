@@ -30,6 +30,9 @@ pub(crate) struct Container {
     /// The names of those that it mounts.
     #[serde(default)]
     pub(crate) volumes: Vec<String>,
+    /// The layers of the image that it needs, lowest first.
+    #[serde(default)]
+    pub(crate) layers: Vec<PathBuf>,
 }
 
 impl Container {
@@ -44,7 +47,13 @@ impl Container {
             created: now.map_or(0, |d| d.as_secs()),
             exit_code: None,
             volumes: Vec::new(),
+            layers: Vec::new(),
         }
+    }
+
+    /// Of the image's manifest. An image without a name is called by it.
+    pub(crate) fn image_digest(&self) -> &str {
+        self.image.rsplit(' ').next().unwrap_or_default()
     }
 
     /// Written beside and renamed: a reader sees the old state or the new one.
@@ -115,6 +124,32 @@ pub(crate) fn find(data: &Path, prefix: &str) -> Result<Found> {
         )
         .fix("give more digits: sbx ps -a --json")),
     }
+}
+
+/// A container that needs its image.
+pub(crate) struct Holder {
+    pub(crate) running: bool,
+    pub(crate) state: Container,
+}
+
+/// All containers that need their images; an error where that cannot be told.
+pub(crate) fn holders(data: &Path) -> Result<Vec<Holder>> {
+    let mut out = Vec::new();
+    for Found { id, dir, running, state } in list(data)? {
+        match state {
+            Ok(state) => out.push(Holder { running, state }),
+            // Its monitor holds the image itself.
+            Err(_) if running => {}
+            // It never ran.
+            Err(_) if !dir.join(FILE).exists() => {}
+            Err(e) => {
+                let why = format!("container {id} may need them: {} ({})", e.what, e.why);
+                return Err(Error::new("cannot tell which layers are needed", why)
+                    .fix(format!("sbx rm {id}")));
+            }
+        }
+    }
+    Ok(out)
 }
 
 fn is_locked(dir: &Path) -> bool {

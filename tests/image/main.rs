@@ -5,6 +5,7 @@ mod formats;
 mod hostile;
 mod listing;
 mod reference_tools;
+mod removal;
 mod save;
 mod store;
 mod unpacking;

@@ -5,6 +5,7 @@ use super::super::reference::{self, Name};
 use super::super::staging::lock_file;
 use super::Store;
 use crate::error::{Error, Result};
+use crate::userns::idmap::IdMap;
 
 impl Store {
     /// Puts a manifest into the index, with a name that no other keeps, or without one.
@@ -47,7 +48,7 @@ impl Store {
 
     /// Changes the index alone, and writes it when that went well.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
-        let _lock = lock_file(&self.tmp.with_file_name("images.lock"))?;
+        let _lock = lock_file(&self.data().join("images.lock"))?;
         let layout = self.images.join("oci-layout");
         if !layout.exists() {
             self.write_file(&layout, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
@@ -61,7 +62,12 @@ impl Store {
     fn write_index(&self, index: &Index) -> Result<()> {
         let bytes = serde_json::to_vec(index)
             .map_err(|e| Error::new("cannot write the index of images", e.to_string()))?;
-        self.write_file(&self.images.join("index.json"), &bytes)
+        let path = self.images.join("index.json");
+        self.write_file(&path, &bytes).or_else(|e| {
+            // The disk may be full. What nobody needs goes, as far as it is the caller's own.
+            let _ = self.collect(&IdMap::Inherit);
+            self.write_file(&path, &bytes).map_err(|_| e)
+        })
     }
 }
 

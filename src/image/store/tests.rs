@@ -80,3 +80,37 @@ fn says_which_index_is_damaged() {
     std::fs::write(store.images.join("index.json"), "{").unwrap();
     assert!(store.find("x").unwrap_err().to_string().contains("index.json"));
 }
+
+/// Somebody removes an image between a look into the index and the lock.
+#[test]
+fn an_image_that_goes_meanwhile_is_not_there() {
+    let (_temp, store) = store();
+    let (digest, _) = add(&store, Some("localhost/x:latest"), "1");
+    let stale = store.index().unwrap().manifests.remove(0);
+    let removing = File::open(store.blob(&digest)).unwrap();
+    removing.lock().unwrap();
+    std::thread::scope(|scope| {
+        let lookup = scope.spawn(|| store.find("x"));
+        // It waits for the lock now, with the file open; see proc(5), "/proc/locks".
+        let inode = format!(":{} ", removing.metadata().unwrap().ino());
+        let waits = |line: &str| line.contains("->") && line.contains(&inode);
+        while !std::fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
+            std::thread::yield_now();
+        }
+        store.remove("x", Force::Use).unwrap();
+        std::fs::remove_file(store.blob(&digest)).unwrap();
+        removing.unlock().unwrap();
+        let error = lookup.join().unwrap().unwrap_err().to_string();
+        assert!(error.contains("cannot find image"), "{error}");
+    });
+    assert!(store.lease(&stale).unwrap().is_none());
+}
+
+#[test]
+fn an_image_without_its_manifest_is_damaged_and_not_gone() {
+    let (_temp, store) = store();
+    let (digest, _) = add(&store, Some("localhost/x:latest"), "1");
+    std::fs::remove_file(store.blob(&digest)).unwrap();
+    let error = store.find("x").unwrap_err().to_string();
+    assert!(error.contains(&format!("Fix: sbx rmi -f {digest}")), "{error}");
+}
