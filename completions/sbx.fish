@@ -26,6 +26,7 @@ end
 
 complete -c sbx -n "__fish_sbx_needs_command" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "commit" -d 'Make an image of a container\'s image and of what was changed in the container'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "diff" -d 'List what a container changed, or what an image\'s last layer did'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "doctor" -d 'Try what a sandbox needs on this host, and say how to get what is missing'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "image" -d 'Work with images'
@@ -45,6 +46,13 @@ complete -c sbx -n "__fish_sbx_needs_command" -f -a "tag" -d 'Give an image more
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "untag" -d 'Take names from an image, which stays'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "volume" -d 'Manage volumes: directories that outlive the containers they are mounted in'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "save" -d 'Save images to an archive or a directory, for sbx load, podman, docker or skopeo'
+complete -c sbx -n "__fish_sbx_using_subcommand commit" -s a -l author -d 'Who made the image' -r
+complete -c sbx -n "__fish_sbx_using_subcommand commit" -s m -l message -d 'A comment for the image\'s history' -r
+complete -c sbx -n "__fish_sbx_using_subcommand commit" -s c -l change -d 'Set something in the image\'s configuration, as in a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR' -r
+complete -c sbx -n "__fish_sbx_using_subcommand commit" -s f -l format -d 'Which media types the image has' -r -f -a "oci\t''
+docker\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand commit" -s q -l quiet -d 'Show no progress'
+complete -c sbx -n "__fish_sbx_using_subcommand commit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -l json -d 'As JSON: {"added": [...], "changed": [...], "deleted": [...]}'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -l json -d 'As JSON'

@@ -26,6 +26,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Commit(changes::CommitArgs),
     Diff(changes::DiffArgs),
     Doctor(doctor::DoctorArgs),
     /// Work with images

@@ -40,7 +40,7 @@ pub(crate) fn import(
 
 /// Now, or what SOURCE_DATE_EPOCH says, so that the same input gives the same image; see
 /// reproducible-builds.org, "SOURCE_DATE_EPOCH".
-fn created() -> Result<String> {
+pub(super) fn created() -> Result<String> {
     const VARIABLE: &str = "SOURCE_DATE_EPOCH";
     let secs = match std::env::var_os(VARIABLE) {
         Some(text) => text.to_str().and_then(|t| t.parse().ok()).ok_or_else(|| {

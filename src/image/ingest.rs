@@ -60,6 +60,10 @@ impl<'a> Ingest<'a> {
         Ok(Ingest { store, watch, map, more_ids: MoreIds::of(&caller, &ids), _hold: hold })
     }
 
+    pub(super) fn map(&self) -> &IdMap {
+        &self.map
+    }
+
     pub(crate) fn staging(&self) -> Result<Staging> {
         Staging::private(self.store.tmp(), &self.map)
     }

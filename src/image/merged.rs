@@ -175,12 +175,11 @@ impl Node<'_> {
 fn xattrs(file: BorrowedFd<'_>) -> rustix::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     // xattr(7): neither a list nor a value is larger.
     const MAX: usize = 64 << 10;
-    let len = match rustix::fs::flistxattr(file, &mut [0u8; 0][..]) {
-        Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
+    let mut names = vec![0; MAX];
+    let len = match rustix::fs::flistxattr(file, &mut names[..]) {
+        Err(Errno::NOTSUP) => 0,
         other => other?,
     };
-    let mut names = vec![0; len.min(MAX)];
-    let len = rustix::fs::flistxattr(file, &mut names[..])?;
     let mut out = Vec::new();
     for name in names[..len].split(|b| *b == 0).filter(|name| super::unpack::keeps_xattr(name)) {
         let mut value = vec![0; MAX];

@@ -2,6 +2,7 @@
 
 mod changes;
 pub(crate) mod check;
+pub(crate) mod commit;
 pub(crate) mod compare;
 pub(crate) mod copy;
 pub(crate) mod date;
@@ -10,11 +11,13 @@ pub(crate) mod digest;
 pub(crate) mod import;
 mod inflate;
 pub(crate) mod ingest;
+pub(crate) mod instruction;
 pub(crate) mod layer;
 pub(crate) mod load;
 pub(crate) mod manifest;
 mod merged;
 mod mountpoints;
+pub(crate) mod pack;
 mod pipe;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -28,5 +31,6 @@ pub(crate) mod store;
 mod tar;
 mod unpack;
 pub(crate) mod view;
+mod words;
 
 pub(crate) use store::Image;

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod archive;
+mod commit;
 mod diff;
 mod doctor;
 mod filter;
@@ -34,6 +35,7 @@ use crate::error::Result;
 /// Runs a verb; the value is the exit code.
 pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
+        Verb::Commit(args) => commit::commit(&args),
         Verb::Diff(args) => diff::diff(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Image(verb) => image(&verb),

@@ -20,7 +20,15 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        Self::showing(std::io::stderr().is_terminal())
+    }
+
+    /// Without a bar; warnings are still shown.
+    pub(crate) fn quiet() -> Self {
+        Self::showing(false)
+    }
+
+    fn showing(terminal: bool) -> Self {
         Progress { start: Instant::now(), terminal, bar: OnceLock::new() }
     }
 }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Context as _, Error, Result};
-use crate::image::{compare, diff, layer};
+use crate::image::{compare, diff, layer, pack};
 use crate::stage::fuse;
 use crate::userns::worker::{self, Task};
 use crate::volume::fill;
@@ -21,6 +21,7 @@ pub(crate) fn main() -> u8 {
             let fill = fill::prepare(parse(job)?)?;
             Ok(Task::Work(Box::new(move |_| fill().map(|()| Value::Null))))
         }
+        pack::JOB => pack(&parse(job)?),
         fuse::JOB => Ok(Task::Become(fuse::program(parse(job)?))),
         _ => Err(Error::new("cannot work", format!("the job {kind:?} is not known"))),
     })
@@ -39,9 +40,14 @@ fn compared(job: Value) -> Result<Task> {
 }
 
 fn unpack(job: Value) -> Result<Task> {
-    let input = rustix::stdio::stdin().try_clone_to_owned().what(|| "cannot read a layer")?;
-    let prepared = layer::prepare(parse(job)?, File::from(input))?;
+    let prepared = layer::prepare(parse(job)?, stdin()?)?;
     Ok(Task::Work(Box::new(move |progress| answer(prepared.run(progress)?))))
+}
+
+/// The file that the job reads or writes.
+fn stdin() -> Result<File> {
+    let file = rustix::stdio::stdin().try_clone_to_owned();
+    Ok(File::from(file.what(|| "cannot use the file of a job")?))
 }
 
 fn answer(value: impl serde::Serialize) -> Result<Value> {
@@ -51,4 +57,9 @@ fn answer(value: impl serde::Serialize) -> Result<Value> {
 fn changes(trees: &diff::Trees) -> Result<Task> {
     let opened = trees.open()?;
     Ok(Task::Work(Box::new(move |_| answer(opened.changes()?))))
+}
+
+fn pack(job: &pack::Job) -> Result<Task> {
+    let (opened, layer, out) = (job.trees.open()?, job.layer, stdin()?);
+    Ok(Task::Work(Box::new(move |_| answer(pack::pack(&opened, layer, out)?))))
 }

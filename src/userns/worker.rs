@@ -3,7 +3,7 @@
 //!
 //! Such work allocates and starts threads, so it must not run in a forked child. The two processes
 //! talk in lines of JSON over a socket that is the worker's standard output; its standard input is
-//! the file that the job reads.
+//! the file that the job reads or writes.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
