@@ -31,6 +31,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -f -a "diff" -d 'List what a conta
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "doctor" -d 'Try what a sandbox needs on this host, and say how to get what is missing'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "image" -d 'Work with images'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "images" -d 'List images'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "export" -d 'Write a container\'s whole file system as a tar archive'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "import" -d 'Make an image from the tar of a root file system'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "load" -d 'Load images from an archive or an OCI layout'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "login" -d 'Write a login for a registry down, for sbx, podman and docker'
@@ -67,6 +68,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subco
 complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "remove" -d 'Remove images, or names of images that have several'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "tag" -d 'Give an image more names'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "untag" -d 'Take names from an image, which stays'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s c -l change -d 'Set something in the image\'s configuration, as in a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR' -r
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s m -l message -d 'A comment for the image\'s history' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s i -l input -d 'An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image of several; standard input without it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help'
@@ -105,6 +108,10 @@ complete -c sbx -n "__fish_sbx_using_subcommand images" -l digests -d 'The diges
 complete -c sbx -n "__fish_sbx_using_subcommand images" -l no-trunc -d 'Whole ids'
 complete -c sbx -n "__fish_sbx_using_subcommand images" -l json -d 'As JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand images" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand export" -s o -l output -d 'Where to; standard output without it' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand export" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand import" -s c -l change -d 'Set something in the image\'s configuration, as in a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR' -r
+complete -c sbx -n "__fish_sbx_using_subcommand import" -s m -l message -d 'A comment for the image\'s history' -r
 complete -c sbx -n "__fish_sbx_using_subcommand import" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s i -l input -d 'An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image of several; standard input without it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s h -l help -d 'Print help'

@@ -1,4 +1,4 @@
-//! `save`.
+//! `save` and `export`.
 
 use std::path::PathBuf;
 
@@ -23,6 +23,17 @@ pub(crate) struct SaveArgs {
     /// Names or digests
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,
+}
+
+/// Write a container's whole file system as a tar archive
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Where to; standard output without it
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// A kept container, by the beginning of its id
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -14,6 +14,15 @@ pub(crate) struct ImportArgs {
     /// What to call the image; localhost/ and :latest are added where they are missing
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
+
+    /// Set something in the image's configuration, as in a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE,
+    /// LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub(crate) change: Vec<String>,
+
+    /// A comment for the image's history
+    #[arg(short, long, value_name = "MESSAGE")]
+    pub(crate) message: Option<String>,
 }
 
 /// Load images from an archive or an OCI layout.

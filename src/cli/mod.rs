@@ -33,6 +33,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Image(image::ImageVerb),
     Images(image::ImagesArgs),
+    Export(archive::ExportArgs),
     Import(image::ImportArgs),
     Load(image::LoadArgs),
     Login(registry::LoginArgs),

@@ -19,7 +19,6 @@ use super::pack;
 use super::reference::Name;
 use super::store::Record;
 use crate::error::{Context as _, Error, Result};
-use crate::userns::worker;
 
 /// What the new image is to say of itself.
 #[derive(Debug)]
@@ -72,9 +71,7 @@ fn layer(ingest: &Ingest<'_>, trees: Trees) -> Result<Report> {
     let (reader, writer) = std::io::pipe().what(what)?;
     let job = pack::Job { trees, layer: true };
     std::thread::scope(|scope| {
-        let packing = scope.spawn(|| {
-            worker::run::<pack::Report>(ingest.map(), pack::JOB, &job, Stdio::from(writer), &|_| ())
-        });
+        let packing = scope.spawn(|| pack::run(ingest.map(), &job, Stdio::from(writer)));
         let taken = ingest.unknown(File::from(OwnedFd::from(reader)), "the container's changes");
         let packed = packing.join().unwrap_or_else(|_| Err(Error::new(what(), "a thread died")))?;
         if packed.skipped > 0 && taken.is_ok() {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::digest::Digest;
 use super::ingest::Ingest;
+use super::instruction::{self, Instruction};
 use super::load::write_manifest;
 use super::manifest::{self, Descriptor, OCI_CONFIG};
 use super::reference::Name;
@@ -16,17 +17,25 @@ pub(crate) fn import(
     ingest: &Ingest<'_>,
     input: File,
     label: &str,
+    changes: &[Instruction],
+    message: Option<&str>,
     name: Option<&Name>,
 ) -> Result<Digest> {
     let created = created()?;
     let report = ingest.unknown(input, label)?;
+    let mut own = serde_json::Map::new();
+    instruction::apply(changes, &mut own);
+    let mut history = json!({ "created": created, "created_by": "sbx import" });
+    if let Some(message) = message {
+        history["comment"] = json!(message);
+    }
     let config = json!({
         "created": created,
         "architecture": manifest::host_architecture(),
         "os": "linux",
-        "config": {},
+        "config": own,
         "rootfs": { "type": "layers", "diff_ids": [report.diff_id] },
-        "history": [{ "created": created, "created_by": "sbx import" }],
+        "history": [history],
     });
     let bytes = serde_json::to_vec(&config)
         .map_err(|e| Error::new("cannot write an image configuration", e.to_string()))?;

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Read as _, Write};
 
+use std::process::Stdio;
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::fs::FileType;
@@ -17,6 +19,8 @@ use super::merged::Node;
 use super::pipe;
 use super::tar::{self, Entry, Time, Writer};
 use crate::error::{Context as _, Error, Result};
+use crate::userns::idmap::IdMap;
+use crate::userns::worker;
 
 /// The kind of job that a worker knows this as.
 pub(crate) const JOB: &str = "pack a layer";
@@ -40,7 +44,12 @@ pub(crate) struct Report {
     pub(crate) reader_gone: bool,
 }
 
-/// Writes the archive to `out`.
+/// Has a worker write the archive to `out`.
+pub(crate) fn run(map: &IdMap, job: &Job, out: Stdio) -> Result<Report> {
+    worker::run(map, JOB, job, out, &|_| ())
+}
+
+/// The worker's part: writes the archive to `out`.
 pub(crate) fn pack(trees: &Opened, layer: bool, out: File) -> Result<Report> {
     let out = BufWriter::with_capacity(pipe::CHUNK, out);
     let out = if layer {

@@ -14,6 +14,7 @@ use crate::image::store::Store;
 
 pub(crate) fn run(args: &ImportArgs) -> Result<u8> {
     let name = args.name.as_deref().map(|n| Name::parse(n, Unqualified::Localhost)).transpose()?;
+    let changes = super::commit::instructions(&args.change)?;
     let (input, label) = if args.tar.as_os_str() == "-" {
         (stdin("sbx import - < ROOT.tar")?, "standard input".to_owned())
     } else {
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<u8> {
     let progress = Progress::new();
     let store = Store::open(&Dirs::from_env()?)?;
     let ingest = Ingest::new(&store, &progress)?;
-    let id = import(&ingest, input, &label, name.as_ref())?;
+    let id = import(&ingest, input, &label, &changes, args.message.as_deref(), name.as_ref())?;
     drop(progress);
     super::output::print_line(id.as_str())?;
     Ok(0)

@@ -4,6 +4,7 @@ mod archive;
 mod commit;
 mod diff;
 mod doctor;
+mod export;
 mod filter;
 mod human;
 mod images;
@@ -40,6 +41,7 @@ pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Image(verb) => image(&verb),
         Verb::Images(args) => images::images(&args),
+        Verb::Export(args) => export::export(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Load(args) => load::run(&args),
         Verb::Login(args) => login::login(&args),
