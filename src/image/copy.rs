@@ -11,7 +11,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::stacked::{Dir, Merged, Node, Other};
+use super::stack::{Dir, Node, Other, Stack};
 use super::unpack;
 use crate::error::{Context, Error, Result};
 use crate::userns::idmap::{Range, to_outside};
@@ -30,7 +30,7 @@ impl Ids {
 }
 
 struct Copy<'a> {
-    from: &'a Merged,
+    from: &'a Stack,
     to: &'a OwnedFd,
     ids: &'a Ids,
     /// Files with more names than one, by layer and inode.
@@ -38,7 +38,7 @@ struct Copy<'a> {
 }
 
 /// Copies what is in `dir` to the empty directory `to`, which then looks like `dir`.
-pub(crate) fn copy(from: &Merged, dir: Dir, to: &OwnedFd, ids: &Ids) -> Result<()> {
+pub(crate) fn copy(from: &Stack, dir: Dir, to: &OwnedFd, ids: &Ids) -> Result<()> {
     // Modes come from the image alone.
     rustix::process::umask(Mode::empty());
     let mut copy = Copy { from, to, ids, linked: HashMap::new() };

@@ -25,7 +25,7 @@ pub(crate) mod reference;
 pub(crate) mod registry;
 pub(crate) mod save;
 pub(crate) mod source;
-pub(crate) mod stacked;
+pub(crate) mod stack;
 pub(crate) mod staging;
 pub(crate) mod store;
 mod tar;

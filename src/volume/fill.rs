@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::DATA;
 use crate::error::{Context, Error, Result, errno_text};
 use crate::image::copy::{self, Ids};
-use crate::image::stacked::Merged;
+use crate::image::stack::Stack;
 use crate::userns::idmap::IdMap;
 use crate::userns::worker;
 
@@ -58,11 +58,11 @@ pub(super) fn run(map: &IdMap, volume: &Path, used: bool, content: &Content) -> 
 pub(crate) fn prepare(job: Job) -> Result<impl FnOnce() -> Result<()>> {
     let volume =
         File::open(&job.volume).what(|| format!("cannot open {}", job.volume.display()))?;
-    let image = Merged::open(&job.content.lowers).what(|| "cannot open the image's layers")?;
+    let image = Stack::open(&job.content.lowers).what(|| "cannot open the image's layers")?;
     Ok(move || fill(&volume.into(), &image, &job))
 }
 
-fn fill(volume: &OwnedFd, image: &Merged, job: &Job) -> Result<()> {
+fn fill(volume: &OwnedFd, image: &Stack, job: &Job) -> Result<()> {
     let content = &job.content;
     let what = || format!("cannot fill the volume for {}", content.target.display());
     let data = open(volume, DATA).what(what)?;

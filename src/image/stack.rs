@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::view;
 
-pub(crate) struct Merged {
+pub(crate) struct Stack {
     lowers: Vec<PathBuf>,
     /// Topmost first.
     layers: Vec<OwnedFd>,
@@ -40,13 +40,13 @@ pub(crate) struct Other {
     pub(crate) stat: Stat,
 }
 
-impl Merged {
+impl Stack {
     /// `lowers` as an image has them, lowest first.
     pub(crate) fn open(lowers: &[PathBuf]) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = |dir: &PathBuf| rustix::fs::open(dir, flags, Mode::empty());
         let layers = lowers.iter().rev().map(open).collect::<Result<_, _>>()?;
-        Ok(Merged { lowers: lowers.to_owned(), layers })
+        Ok(Stack { lowers: lowers.to_owned(), layers })
     }
 
     /// The directory that `path` leads to; links are followed inside the tree.
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     /// Three layers: `lower` is below `upper`, and an empty one is on top.
-    fn layers(lower: &[&str], upper: &[&str]) -> (tempfile::TempDir, Merged) {
+    fn layers(lower: &[&str], upper: &[&str]) -> (tempfile::TempDir, Stack) {
         let tmp = tempfile::tempdir().unwrap();
         for (layer, files) in [("0", lower), ("1", upper), ("2", &[])] {
             std::fs::create_dir(tmp.path().join(layer)).unwrap();
@@ -149,12 +149,12 @@ mod tests {
             }
         }
         let dirs: Vec<_> = ["0", "1", "2"].iter().map(|l| tmp.path().join(l)).collect();
-        (tmp, Merged::open(&dirs).unwrap())
+        (tmp, Stack::open(&dirs).unwrap())
     }
 
-    fn shown(merged: &Merged, path: &str) -> Vec<String> {
-        let Some(dir) = merged.find(Path::new(path)).unwrap() else { return vec![] };
-        let children = merged.children(&dir).unwrap();
+    fn shown(stack: &Stack, path: &str) -> Vec<String> {
+        let Some(dir) = stack.find(Path::new(path)).unwrap() else { return vec![] };
+        let children = stack.children(&dir).unwrap();
         let layer = |node: &Node| match node {
             Node::Dir(_) => "/".to_owned(),
             // Topmost first, and written lowest first.
@@ -165,38 +165,38 @@ mod tests {
 
     #[test]
     fn directories_are_merged_and_the_topmost_file_wins() {
-        let (_tmp, merged) = layers(&["d/a", "d/b", "d/sub/x"], &["d/b", "d/c", "d/sub/y"]);
-        assert_eq!(shown(&merged, "/d"), ["a=0", "b=1", "c=1", "sub/"]);
-        assert_eq!(shown(&merged, "d/sub"), ["x=0", "y=1"]);
-        assert!(merged.find(Path::new("/d/a")).unwrap().is_none());
-        assert!(merged.find(Path::new("/none")).unwrap().is_none());
+        let (_tmp, stack) = layers(&["d/a", "d/b", "d/sub/x"], &["d/b", "d/c", "d/sub/y"]);
+        assert_eq!(shown(&stack, "/d"), ["a=0", "b=1", "c=1", "sub/"]);
+        assert_eq!(shown(&stack, "d/sub"), ["x=0", "y=1"]);
+        assert!(stack.find(Path::new("/d/a")).unwrap().is_none());
+        assert!(stack.find(Path::new("/none")).unwrap().is_none());
     }
 
     #[test]
     fn opaque_directories_and_files_hide() {
-        let (tmp, merged) = layers(&["d/sub/x", "d/e/x"], &["d/sub/y", "d/e"]);
+        let (tmp, stack) = layers(&["d/sub/x", "d/e/x"], &["d/sub/y", "d/e"]);
         let sub = std::fs::File::open(tmp.path().join("1/d/sub")).unwrap();
         let flags = rustix::fs::XattrFlags::empty();
         rustix::fs::fsetxattr(&sub, "user.overlay.opaque", b"y", flags).unwrap();
-        assert_eq!(shown(&merged, "d/sub"), ["y=1"]);
-        assert_eq!(shown(&merged, "d"), ["e=1", "sub/"]);
+        assert_eq!(shown(&stack, "d/sub"), ["y=1"]);
+        assert_eq!(shown(&stack, "d"), ["e=1", "sub/"]);
     }
 
     #[test]
     fn whiteouts_hide_and_are_not_shown() {
-        let (tmp, merged) = layers(&["d/a", "d/b/x"], &["d/c"]);
+        let (tmp, stack) = layers(&["d/a", "d/b/x"], &["d/c"]);
         for name in ["1/d/a", "1/d/b"] {
             let path = tmp.path().join(name);
             let (kind, mode) = (FileType::CharacterDevice, Mode::empty());
             rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
         }
-        assert_eq!(shown(&merged, "d"), ["c=1"]);
+        assert_eq!(shown(&stack, "d"), ["c=1"]);
     }
 
     #[test]
     fn links_lead_to_the_directory() {
-        let (tmp, merged) = layers(&["real/x"], &[]);
+        let (tmp, stack) = layers(&["real/x"], &[]);
         std::os::unix::fs::symlink("/../real", tmp.path().join("1/link")).unwrap();
-        assert_eq!(shown(&merged, "/link"), ["x=0"]);
+        assert_eq!(shown(&stack, "/link"), ["x=0"]);
     }
 }
