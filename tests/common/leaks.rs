@@ -2,6 +2,7 @@
 //! locks, temporary files, session keyrings.
 
 use std::fs::File;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -108,7 +109,7 @@ fn files_below(root: &Path) -> Vec<PathBuf> {
         for path in entries(&dir) {
             match std::fs::symlink_metadata(&path) {
                 Ok(meta) if meta.is_dir() && !path.ends_with("data/sbx/layers") => todo.push(path),
-                Ok(meta) if !meta.is_dir() => files.push(path),
+                Ok(meta) if meta.is_file() || meta.file_type().is_socket() => files.push(path),
                 _ => {}
             }
         }
