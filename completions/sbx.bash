@@ -28,6 +28,9 @@ _sbx() {
             sbx,export)
                 cmd="sbx__subcmd__export"
                 ;;
+            sbx,history)
+                cmd="sbx__subcmd__history"
+                ;;
             sbx,image)
                 cmd="sbx__subcmd__image"
                 ;;
@@ -36,6 +39,9 @@ _sbx() {
                 ;;
             sbx,import)
                 cmd="sbx__subcmd__import"
+                ;;
+            sbx,inspect)
+                cmd="sbx__subcmd__inspect"
                 ;;
             sbx,load)
                 cmd="sbx__subcmd__load"
@@ -79,8 +85,14 @@ _sbx() {
             sbx,volume)
                 cmd="sbx__subcmd__volume"
                 ;;
+            sbx__subcmd__image,history)
+                cmd="sbx__subcmd__image__subcmd__history"
+                ;;
             sbx__subcmd__image,import)
                 cmd="sbx__subcmd__image__subcmd__import"
+                ;;
+            sbx__subcmd__image,inspect)
+                cmd="sbx__subcmd__image__subcmd__inspect"
                 ;;
             sbx__subcmd__image,list)
                 cmd="sbx__subcmd__image__subcmd__ls"
@@ -131,7 +143,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-h -V --help --version commit diff doctor image images export import load login logout ps pull push rm rmi run system tag untag volume save"
+            opts="-h -V --help --version commit diff doctor history image images export import inspect load login logout ps pull push rm rmi run system tag untag volume save"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -240,13 +252,49 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        sbx__subcmd__image)
-            opts="-h --help import load ls list prune rm remove tag untag"
+        sbx__subcmd__history)
+            opts="-q -h --no-trunc --quiet --json --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image)
+            opts="-h --help history import inspect load ls list prune rm remove tag untag"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image__subcmd__history)
+            opts="-q -h --no-trunc --quiet --json --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -274,6 +322,28 @@ _sbx() {
                     return 0
                     ;;
                 -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__image__subcmd__inspect)
+            opts="-f -h --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -434,6 +504,32 @@ _sbx() {
                     return 0
                     ;;
                 -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__inspect)
+            opts="-f -h --type --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --type)
+                    COMPREPLY=($(compgen -W "all container image" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -29,10 +29,12 @@ complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "commit" -d 'Make an image of a container\'s image and of what was changed in the container'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "diff" -d 'List what a container changed, or what an image\'s last layer did'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "doctor" -d 'Try what a sandbox needs on this host, and say how to get what is missing'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "history" -d 'Show the steps that an image was built in, newest first'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "image" -d 'Work with images'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "images" -d 'List images'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "export" -d 'Write a container\'s whole file system as a tar archive'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "import" -d 'Make an image from the tar of a root file system'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "inspect" -d 'Show all that is known of containers and images, as JSON'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "load" -d 'Load images from an archive or an OCI layout'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "login" -d 'Write a login for a registry down, for sbx, podman and docker'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "logout" -d 'Take a login away'
@@ -58,19 +60,33 @@ complete -c sbx -n "__fish_sbx_using_subcommand diff" -l json -d 'As JSON: {"add
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -l json -d 'As JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand doctor" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "import" -d 'Make an image from the tar of a root file system'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "load" -d 'Load images from an archive or an OCI layout'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "ls" -d 'List images'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "list" -d 'List images'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "prune" -d 'Remove images that have no name, and what interrupted runs left'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "rm" -d 'Remove images, or names of images that have several'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "remove" -d 'Remove images, or names of images that have several'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "tag" -d 'Give an image more names'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from import load ls list prune rm remove tag untag" -f -a "untag" -d 'Take names from an image, which stays'
+complete -c sbx -n "__fish_sbx_using_subcommand history" -l format -d 'json, or a template such as \'{{.ID}} {{.Size}}\' or \'table {{.ID}}\\t{{.Size}}\'' -r
+complete -c sbx -n "__fish_sbx_using_subcommand history" -l no-trunc -d 'Whole ids and commands'
+complete -c sbx -n "__fish_sbx_using_subcommand history" -s q -l quiet -d 'Ids only'
+complete -c sbx -n "__fish_sbx_using_subcommand history" -l json -d 'As JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand history" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "history" -d 'Show the steps that an image was built in, newest first'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "import" -d 'Make an image from the tar of a root file system'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "inspect" -d 'Show all that is known of images, as JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "load" -d 'Load images from an archive or an OCI layout'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "ls" -d 'List images'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "list" -d 'List images'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "prune" -d 'Remove images that have no name, and what interrupted runs left'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "rm" -d 'Remove images, or names of images that have several'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "remove" -d 'Remove images, or names of images that have several'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "tag" -d 'Give an image more names'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "untag" -d 'Take names from an image, which stays'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from history" -l format -d 'json, or a template such as \'{{.ID}} {{.Size}}\' or \'table {{.ID}}\\t{{.Size}}\'' -r
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from history" -l no-trunc -d 'Whole ids and commands'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from history" -s q -l quiet -d 'Ids only'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from history" -l json -d 'As JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s c -l change -d 'Set something in the image\'s configuration, as in a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s m -l message -d 'A comment for the image\'s history' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A template such as \'{{.Id}}\' or \'{{json .Config}}\'' -r
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s i -l input -d 'An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image of several; standard input without it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE or since=IMAGE' -r
@@ -113,6 +129,11 @@ complete -c sbx -n "__fish_sbx_using_subcommand export" -s h -l help -d 'Print h
 complete -c sbx -n "__fish_sbx_using_subcommand import" -s c -l change -d 'Set something in the image\'s configuration, as in a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR' -r
 complete -c sbx -n "__fish_sbx_using_subcommand import" -s m -l message -d 'A comment for the image\'s history' -r
 complete -c sbx -n "__fish_sbx_using_subcommand import" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand inspect" -l type -d 'What to look for; all looks for a container first' -r -f -a "all\t''
+container\t''
+image\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s f -l format -d 'A template such as \'{{.Id}}\' or \'{{json .Config}}\'' -r
+complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s i -l input -d 'An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image of several; standard input without it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand login" -s u -l username -d 'User name; asked for without it' -r

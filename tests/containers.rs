@@ -133,6 +133,41 @@ fn the_exit_code_is_the_commands_even_where_it_cannot_be_written_down() {
 }
 
 #[test]
+fn inspect_shows_what_is_known_of_a_container() {
+    let world = World::new();
+    let image = world.image();
+    world.sbx(["run", image, "sh", "-c", "exit 3"]).run().expect_code(3);
+    let id = listed(&world)[0]["id"].as_str().unwrap().to_owned();
+    let text = world.sbx(["inspect", "--type", "container", &id[..12]]).ok();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let value = &value[0];
+    assert_eq!(value["Id"], id.as_str());
+    assert_eq!((&value["Path"], &value["Args"]), (&"sh".into(), &vec!["-c", "exit 3"].into()));
+    assert_eq!(value["State"]["Status"], "exited");
+    assert_eq!(value["State"]["ExitCode"], 3);
+    assert_eq!(value["ImageName"], "localhost/busybox:latest");
+    let of_image = world.sbx(["inspect", "-f", "{{.Id}} {{.Digest}}", image]).ok();
+    let parts = [value["Image"].as_str().unwrap(), value["ImageDigest"].as_str().unwrap()];
+    assert_eq!(of_image, parts.join(" "));
+    let data = &value["GraphDriver"]["Data"];
+    let lower = std::path::Path::new(data["LowerDir"].as_str().unwrap());
+    assert!(lower.join("bin/busybox").exists());
+    assert!(std::path::Path::new(data["UpperDir"].as_str().unwrap()).is_dir());
+    // A container comes before an image, and is not looked for where an image is meant.
+    assert_eq!(world.sbx(["inspect", "-f", "{{.State.Running}}", &id]).ok(), "false");
+    world.sbx(["inspect", "--type", "image", &id]).fails(125);
+    let mut running =
+        world.sbx(["run", "-i", image, "sh", "-c", "echo up; read -r _"]).spawn_open();
+    running.until("up");
+    let other = world.sbx(["ps", "-q"]).ok();
+    let status = world.sbx(["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", &other]).ok();
+    assert_eq!(status, "running <no value>");
+    running.say("end");
+    running.wait().expect_code(0);
+    remove_all(&world);
+}
+
+#[test]
 fn an_unknown_container_is_named() {
     let world = World::new();
     let said = world.sbx(["rm", "abcdef"]).fails(125);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// Make an image from the tar of a root file system.
 #[derive(Debug, Args)]
@@ -115,6 +115,55 @@ pub(crate) struct RmiArgs {
     pub(crate) force: bool,
 }
 
+/// Show all that is known of containers and images, as JSON
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Ids of containers, names or ids of images
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+    /// What to look for; all looks for a container first
+    #[arg(long = "type", value_name = "TYPE", default_value = "all")]
+    pub(crate) object_type: ObjectType,
+    /// A template such as '{{.Id}}' or '{{json .Config}}'
+    #[arg(short, long, value_name = "TEMPLATE")]
+    pub(crate) format: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ObjectType {
+    All,
+    Container,
+    Image,
+}
+
+/// Show all that is known of images, as JSON
+#[derive(Debug, Args)]
+pub(crate) struct ImageInspectArgs {
+    /// Names or ids
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) names: Vec<String>,
+    /// A template such as '{{.Id}}' or '{{json .Config}}'
+    #[arg(short, long, value_name = "TEMPLATE")]
+    pub(crate) format: Option<String>,
+}
+
+/// Show the steps that an image was built in, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "SIZE is that of the step's layer as it is stored, mostly compressed.")]
+pub(crate) struct HistoryArgs {
+    /// A name or an id
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// Whole ids and commands
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    /// Ids only
+    #[arg(short, long, conflicts_with_all = ["json", "format"])]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
 /// Remove images that have no name, and what interrupted runs left
 #[derive(Debug, Args)]
 pub(crate) struct ImagePruneArgs {
@@ -129,7 +178,9 @@ pub(crate) struct ImagePruneArgs {
 /// Work with images
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageVerb {
+    History(HistoryArgs),
     Import(ImportArgs),
+    Inspect(ImageInspectArgs),
     Load(LoadArgs),
     #[command(visible_alias = "list")]
     Ls(ImagesArgs),

@@ -29,12 +29,14 @@ pub(crate) enum Verb {
     Commit(changes::CommitArgs),
     Diff(changes::DiffArgs),
     Doctor(doctor::DoctorArgs),
+    History(image::HistoryArgs),
     /// Work with images
     #[command(subcommand)]
     Image(image::ImageVerb),
     Images(image::ImagesArgs),
     Export(archive::ExportArgs),
     Import(image::ImportArgs),
+    Inspect(image::InspectArgs),
     Load(image::LoadArgs),
     Login(registry::LoginArgs),
     Logout(registry::LogoutArgs),

@@ -172,7 +172,7 @@ impl Store {
     }
 
     /// The image id that a full name has, if it is in the store.
-    pub(crate) fn id_of(&self, name: &str) -> Result<Option<Digest>> {
+    pub(crate) fn id_named(&self, name: &str) -> Result<Option<Digest>> {
         let index = self.index()?;
         let found = index.manifests.iter().find(|d| d.annotation(REF_NAME) == Some(name));
         found.map(|d| self.manifest(d).map(|m| m.config.digest)).transpose()

@@ -6,9 +6,11 @@ mod diff;
 mod doctor;
 mod export;
 mod filter;
+mod history;
 mod human;
 mod images;
 mod import;
+mod inspect;
 mod kept;
 mod load;
 mod login;
@@ -39,10 +41,12 @@ pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Commit(args) => commit::commit(&args),
         Verb::Diff(args) => diff::diff(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
+        Verb::History(args) => history::history(&args),
         Verb::Image(verb) => image(&verb),
         Verb::Images(args) => images::images(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Import(args) => import::run(&args),
+        Verb::Inspect(args) => inspect::inspect(&args),
         Verb::Load(args) => load::run(&args),
         Verb::Login(args) => login::login(&args),
         Verb::Logout(args) => login::logout(&args),
@@ -64,7 +68,9 @@ pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
 
 fn image(verb: &ImageVerb) -> Result<u8> {
     match verb {
+        ImageVerb::History(args) => history::history(args),
         ImageVerb::Import(args) => import::run(args),
+        ImageVerb::Inspect(args) => inspect::image(args),
         ImageVerb::Load(args) => load::run(args),
         ImageVerb::Ls(args) => images::images(args),
         ImageVerb::Prune(args) => rmi::prune(args),

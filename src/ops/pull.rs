@@ -43,7 +43,7 @@ pub(crate) fn run(args: &PullArgs) -> Result<u8> {
 fn one(dirs: &Dirs, remote: &Remote, when: Pull, access: &Access, quiet: bool) -> Result<String> {
     let store = Store::open(dirs)?;
     let name = remote.stored_name();
-    let here = store.id_of(&name)?;
+    let here = store.id_named(&name)?;
     match (when, here) {
         (Pull::Missing | Pull::Never, Some(id)) => return Ok(id.hex().to_owned()),
         (Pull::Never, None) => return store.find(&name).map(|image| image.digest.hex().to_owned()),

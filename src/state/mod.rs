@@ -51,6 +51,11 @@ impl Container {
         }
     }
 
+    /// What the image was called.
+    pub(crate) fn image_name(&self) -> &str {
+        self.image.split(' ').next().unwrap_or_default()
+    }
+
     /// Of the image's manifest. An image without a name is called by it.
     pub(crate) fn image_digest(&self) -> &str {
         self.image.rsplit(' ').next().unwrap_or_default()

@@ -3,6 +3,7 @@
 mod archive;
 mod formats;
 mod hostile;
+mod inspect;
 mod listing;
 mod reference_tools;
 mod removal;

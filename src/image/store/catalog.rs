@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::date;
 use super::super::digest::Digest;
 use super::super::manifest::{Descriptor, Manifest, REF_NAME};
-use super::{Store, names};
+use super::{Store, names, read_capped};
 use crate::error::{Error, Result};
 
 /// An image of the index with all its names.
@@ -21,7 +21,10 @@ pub(crate) struct Listed {
 pub(crate) struct Details {
     /// The digest of the configuration, which other tools call the image id.
     pub(crate) id: Digest,
+    pub(crate) media_type: String,
     pub(crate) manifest: Manifest,
+    /// Of the manifest, by its own text.
+    pub(crate) annotations: Value,
     /// As it is: other tools put into it what they like.
     pub(crate) config: Value,
 }
@@ -64,15 +67,27 @@ impl Store {
         Ok((Listed { digest: found.digest.clone(), names, details }, name))
     }
 
+    /// The id of the image with this manifest, listed or not.
+    pub(crate) fn id_of(&self, manifest: &str) -> Option<Digest> {
+        let bytes = read_capped(&self.blob(&Digest::parse(manifest).ok()?)).ok()?;
+        let manifest: Value = serde_json::from_slice(&bytes).ok()?;
+        Digest::parse(manifest["config"]["digest"].as_str()?).ok()
+    }
+
     fn details(&self, descriptor: &Descriptor) -> Result<Details> {
         let manifest = self.manifest(descriptor)?;
-        let config = serde_json::from_slice(&self.read_blob(&manifest.config)?).map_err(|e| {
-            Error::new(
-                format!("cannot read configuration {}", manifest.config.digest),
-                e.to_string(),
-            )
-        })?;
-        Ok(Details { id: manifest.config.digest.clone(), manifest, config })
+        let read = |descriptor: &Descriptor| -> Result<Value> {
+            serde_json::from_slice(&self.read_blob(descriptor)?).map_err(|e| {
+                Error::new(format!("cannot read blob {}", descriptor.digest), e.to_string())
+            })
+        };
+        let annotations = match read(descriptor)?["annotations"].take() {
+            Value::Null => Value::Object(serde_json::Map::new()),
+            annotations => annotations,
+        };
+        let config = read(&manifest.config)?;
+        let (id, media_type) = (manifest.config.digest.clone(), descriptor.media_type.clone());
+        Ok(Details { id, media_type, manifest, annotations, config })
     }
 }
 
@@ -94,6 +109,11 @@ impl Details {
 
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
         self.config["config"]["Labels"].get(key)?.as_str()
+    }
+
+    /// The steps of the build, oldest first.
+    pub(crate) fn history(&self) -> &[Value] {
+        self.config["history"].as_array().map_or(&[], Vec::as_slice)
     }
 
     /// Digests of the layers' tars, lowest first.
