@@ -198,7 +198,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-timeout -d 'How lon
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l preserve-fds -d 'Pass this many descriptors beyond standard error' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l pidfile -d 'Write the command\'s process id, as the host sees it, to a file' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s v -l volume -d 'Mount a directory or file, SOURCE:TARGET[:OPTIONS], or a volume: NAME:TARGET[:OPTIONS], made where it does not exist, or TARGET alone for one that goes with the container' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l mount -d 'Mount in long form: type=bind|volume|tmpfs,source=...,target=...[,OPTION]...' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l mount -d 'Mount in long form: type=bind|volume|image|tmpfs,source=...,target=...[,OPTION]...' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs -d 'Mount a tmpfs: TARGET[:OPTIONS]' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Bind a device of the host: PATH[:TARGET[:PERMISSIONS]]' -r

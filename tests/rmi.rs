@@ -37,7 +37,7 @@ fn a_kept_container_keeps_its_image() {
     let finished = world.sbx(["rmi", "-f", image]).run().expect_code(0);
     assert!(finished.text().contains("Deleted: "), "{finished:?}");
     assert!(finished.stderr.contains(&format!("until container {id} is gone")), "{finished:?}");
-    let said = world.sbx(["run", "--rm", image, "true"]).fails(125);
+    let said = world.sbx(["run", "--rm", "--pull", "never", image, "true"]).fails(125);
     assert!(said.contains("cannot find image"), "{said}");
     assert!(layer(&world).join("bin/busybox").exists());
     assert!(!is_empty(&world), "manifest and configuration describe the container");
@@ -141,7 +141,9 @@ fn slow_a_start_and_a_removal_at_once() {
     for round in 0..150_u32 {
         world.sbx(["import", &tar, image]).ok();
         let script = "ls /bin /etc >/dev/null && cat /etc/passwd >/dev/null && echo whole";
-        let run = || world.sbx(["run", "--rm", image, "/bin/sh", "-c", script]).spawn();
+        let run = || {
+            world.sbx(["run", "--rm", "--pull", "never", image, "/bin/sh", "-c", script]).spawn()
+        };
         let first = run();
         let start = std::time::Instant::now();
         while start.elapsed() < std::time::Duration::from_micros(u64::from(round % 50) * 100) {

@@ -70,7 +70,11 @@ fn a_root_that_is_not_there() {
     let world = World::new();
     refused(&world, &["run", "--rootfs", "/no/such/root", "--", "true"], &["/no/such/root"]);
     refused(&world, &["run", "--rootfs", "/etc/passwd", "--", "true"], &["/etc/passwd"]);
-    refused(&world, &["run", "no-such-image", "true"], &["no-such-image", "Fix:"]);
+    refused(
+        &world,
+        &["run", "localhost/no-such-image", "true"],
+        &["localhost/no-such-image", "Fix:"],
+    );
     refused(&world, &["run", "Not A Reference", "true"], &["Not A Reference"]);
 }
 

@@ -2,10 +2,9 @@
 
 mod common;
 
+use common::World;
 use common::fixture::{self, TarFile};
-use common::{World, tree};
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use serde_json::json;
 use tar::EntryType;
 
 /// Everything below /seed: names, modes, owners, times, kinds, contents and targets, and the names that a
@@ -14,32 +13,6 @@ const LIST: &str = "cd /seed && find . | sort | while read -r f; do \
                     stat -c '%n %a %u:%g %Y %F' \"$f\"; readlink \"$f\"; done; \
                     find . ! -type d | sort | xargs stat -c '%n %h'; \
                     find . -type f | sort | xargs cat";
-
-/// Loads an image of these layers, lowest first.
-fn load(world: &World, name: &str, layers: &[&[u8]], config: &Value) {
-    let dir = world.fresh("layout");
-    let blobs = dir.join("blobs/sha256");
-    std::fs::create_dir_all(&blobs).unwrap();
-    let put = |bytes: &[u8], kind: &str| {
-        let hex = tree::hex(&Sha256::digest(bytes));
-        std::fs::write(blobs.join(&hex), bytes).unwrap();
-        let media_type = format!("application/vnd.oci.image.{kind}");
-        json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()})
-    };
-    let layers: Vec<Value> = layers.iter().map(|l| put(l, "layer.v1.tar")).collect();
-    let ids: Vec<&Value> = layers.iter().map(|l| &l["digest"]).collect();
-    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let config = json!({"architecture": arch, "os": "linux", "config": config,
-                        "rootfs": {"type": "layers", "diff_ids": ids}});
-    let config = put(config.to_string().as_bytes(), "config.v1+json");
-    let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
-    let mut manifest = put(manifest.to_string().as_bytes(), "manifest.v1+json");
-    manifest["annotations"] = json!({"org.opencontainers.image.ref.name": name});
-    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-    std::fs::write(dir.join("index.json"), index.to_string()).unwrap();
-    std::fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-    world.sbx(["load", "-i", dir.to_str().unwrap()]).ok();
-}
 
 /// The busybox root, with /seed in two layers: owners, modes, links, a whiteout, an opaque directory.
 fn seeded(world: &World) {
@@ -64,7 +37,7 @@ fn seeded(world: &World) {
     high.link("away", "/seed");
     let (low, high) = (low.finish(), high.finish());
     let layers: [&[u8]; 3] = [fixture::busybox_tar(), &low, &high];
-    load(world, "seeded", &layers, &json!({"Volumes": {"/seed": {}}}));
+    world.load_layers("seeded", &layers, &json!({"Volumes": {"/seed": {}}}));
 }
 
 fn sh(world: &World, flags: &[&str], script: &str) -> String {
@@ -207,7 +180,7 @@ fn a_link_of_the_image_leads_nowhere_outside() {
     tar.dir("seed", 0o755, 0);
     tar.add("seed/out", EntryType::Symlink, Some(secret.to_str().unwrap()), &[], 0o777, 0);
     let tar = tar.finish();
-    load(&world, "seeded", &[fixture::busybox_tar(), &tar], &json!({}));
+    world.load_layers("seeded", &[fixture::busybox_tar(), &tar], &json!({}));
     assert_eq!(sh(&world, &["-v", "data:/out"], "ls -A /out"), "");
     assert_eq!(sh(&world, &["-v", "other:/seed"], "readlink /seed/out"), secret.to_str().unwrap());
 }

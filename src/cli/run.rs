@@ -110,7 +110,7 @@ pub(crate) struct RunArgs {
     /// where it does not exist, or TARGET alone for one that goes with the container
     #[arg(short, long, value_name = "SRC:DST[:OPTS]", help_heading = "Mounts")]
     pub(crate) volume: Vec<OsString>,
-    /// Mount in long form: type=bind|volume|tmpfs,source=...,target=...[,OPTION]...
+    /// Mount in long form: type=bind|volume|image|tmpfs,source=...,target=...[,OPTION]...
     #[arg(long, value_name = "KEY=VALUE,...", help_heading = "Mounts")]
     pub(crate) mount: Vec<OsString>,
     /// Mount a tmpfs: TARGET[:OPTIONS]

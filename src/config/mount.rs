@@ -1,10 +1,11 @@
-//! `-v`, `--mount`, `--tmpfs` and `--device`: an allow-list of options, nothing passed through.
+//! `-v`, `--mount`, `--tmpfs` and `--device`.
+
+mod options;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::values;
 use crate::error::{Context, Error, Result};
 use crate::sys::pinned::Pinned;
 use crate::volume::Name;
@@ -25,7 +26,12 @@ pub(crate) struct MountRequest {
 pub(crate) enum MountKind {
     Bind(Bind),
     Volume(Volume),
-    Tmpfs { size_bytes: Option<u64>, mode: Option<u32> },
+    /// The tree of an image, by its name; what is written to it is thrown away.
+    Image(String),
+    Tmpfs {
+        size_bytes: Option<u64>,
+        mode: Option<u32>,
+    },
     Mqueue,
 }
 
@@ -83,7 +89,7 @@ pub(crate) fn volume(text: &OsStr) -> Result<MountRequest> {
     } else {
         bind(source, target, shown.clone())?
     };
-    apply_all(&mut mount, &split_options(options, &shown)?)?;
+    options::apply_all(&mut mount, &options::split(options, &shown)?)?;
     Ok(mount)
 }
 
@@ -126,7 +132,7 @@ pub(crate) fn tmpfs(text: &OsStr) -> Result<MountRequest> {
         noexec: true,
         text: shown.clone(),
     };
-    apply_all(&mut mount, &split_options(options, &shown)?)?;
+    options::apply_all(&mut mount, &options::split(options, &shown)?)?;
     Ok(mount)
 }
 
@@ -166,12 +172,18 @@ pub(crate) fn long(text: &OsStr) -> Result<MountRequest> {
             Some(name) => named(name, dest, shown.clone())?,
             None => anonymous(dest, shown.clone())?,
         },
-        kind @ "image" => {
-            return Err(Error::new(shown, format!("type={kind} is not available yet")).fix(fix));
+        "image" => {
+            let name = source.and_then(OsStr::to_str).filter(|name| !name.is_empty());
+            let name = name.ok_or_else(|| {
+                Error::new(shown.clone(), "no source= with the name of an image in it")
+                    .fix("--mount type=image,source=IMAGE,target=/DIR")
+            })?;
+            let mount = anonymous(dest, shown.clone())?;
+            MountRequest { kind: MountKind::Image(name.to_owned()), readonly: true, ..mount }
         }
         kind => return Err(Error::new(shown, format!("there is no type {kind}")).fix(fix)),
     };
-    apply_all(&mut mount, &options)?;
+    options::apply_all(&mut mount, &options)?;
     Ok(mount)
 }
 
@@ -270,99 +282,6 @@ fn target(text: &OsStr, shown: &str) -> Result<PathBuf> {
     Ok(clean)
 }
 
-fn split_options(options: &[u8], shown: &str) -> Result<Vec<String>> {
-    let text = std::str::from_utf8(options)
-        .map_err(|_| Error::new(shown, "the options are not valid UTF-8"))?;
-    Ok(text.split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect())
-}
-
-/// Each option, once it is clear that they do not contradict each other.
-fn apply_all(mount: &mut MountRequest, options: &[String]) -> Result<()> {
-    const OPPOSITES: [(&str, &str); 5] = [
-        ("ro", "rw"),
-        ("suid", "nosuid"),
-        ("dev", "nodev"),
-        ("exec", "noexec"),
-        ("copy", "nocopy"),
-    ];
-    let has = |name: &str| options.iter().any(|o| o == name);
-    if let Some((a, b)) = OPPOSITES.iter().find(|(a, b)| has(a) && has(b)) {
-        return Err(Error::new(mount.text.clone(), format!("{a} and {b} contradict each other"))
-            .fix(format!("leave {a} or {b} out")));
-    }
-    options.iter().try_for_each(|option| apply(mount, option))
-}
-
-fn apply(mount: &mut MountRequest, option: &str) -> Result<()> {
-    let (key, value) = match option.split_once('=') {
-        Some((key, value)) => (key, Some(value)),
-        None => (option, None),
-    };
-    let truth = matches!(value, None | Some("true" | "1"));
-    match (key, value) {
-        ("ro" | "readonly", None | Some("true" | "false" | "0" | "1")) => mount.readonly = truth,
-        ("rw", None) => mount.readonly = false,
-        ("nosuid", None) => mount.nosuid = true,
-        ("suid", None) => mount.nosuid = false,
-        ("nodev", None) => mount.nodev = true,
-        ("dev", None) => mount.nodev = false,
-        ("noexec", None) => mount.noexec = true,
-        ("exec", None) => mount.noexec = false,
-        _ => return apply_special(mount, option, key, value),
-    }
-    Ok(())
-}
-
-fn apply_special(m: &mut MountRequest, option: &str, key: &str, value: Option<&str>) -> Result<()> {
-    let shown = m.text.clone();
-    match (&mut m.kind, key, value) {
-        (MountKind::Bind(b), "bind", None) => b.recursive = false,
-        (MountKind::Bind(b), "rbind", None) => b.recursive = true,
-        (MountKind::Bind(b), "bind-nonrecursive", None | Some("true")) => b.recursive = false,
-        (MountKind::Bind(b), "O", None) if b.source.is_dir() => b.overlay = true,
-        (MountKind::Bind(_), "O", None) => {
-            return Err(Error::new(shown, "O needs a directory").fix("ro for a file"));
-        }
-        (MountKind::Bind(b), "bind-propagation", Some(kind)) | (MountKind::Bind(b), kind, None)
-            if propagation(kind).is_some() =>
-        {
-            b.propagation = propagation(kind).unwrap_or(b.propagation);
-        }
-        (MountKind::Volume(v), "copy", None) => v.copy = true,
-        (MountKind::Volume(v), "nocopy" | "volume-nocopy", None | Some("true" | "1")) => {
-            v.copy = false;
-        }
-        (MountKind::Tmpfs { size_bytes, .. }, "size" | "tmpfs-size", Some(v)) => {
-            *size_bytes = Some(values::size_bytes(&format!("{shown}: size="), v)?);
-        }
-        (MountKind::Tmpfs { mode, .. }, "mode" | "tmpfs-mode", Some(v)) => {
-            let bits = u32::from_str_radix(v, 8).ok().filter(|m| *m <= 0o7777);
-            *mode = Some(bits.ok_or_else(|| {
-                Error::new(shown, format!("mode={v} is not octal")).fix("mode=1777")
-            })?);
-        }
-        (_, "z" | "Z" | "U" | "idmap", _) => {
-            return Err(Error::new(shown, format!("the option {option} is not available yet"))
-                .fix(format!("leave {option} out")));
-        }
-        _ => {
-            return Err(Error::new(shown, format!("there is no mount option {option}")).fix(
-                "use ro, rw, rbind, bind, O, nosuid, nodev, noexec, suid, dev, exec, [r]private, [r]slave, [r]shared; for a volume nocopy; for a tmpfs size= and mode=",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn propagation(name: &str) -> Option<Propagation> {
-    match name {
-        "private" | "rprivate" => Some(Propagation::Private),
-        "slave" | "rslave" => Some(Propagation::Slave),
-        "shared" | "rshared" => Some(Propagation::Shared),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -416,6 +335,11 @@ mod tests {
         assert!(m.readonly);
         assert!(long(OsStr::new("type=bind,source=/usr")).is_err());
         assert!(long(OsStr::new("type=volume,source=./x,target=/y")).is_err());
+        assert!(long(OsStr::new("type=image,target=/y")).is_err());
+        let m = long(OsStr::new("type=image,source=x:1,target=/y")).unwrap();
+        assert_eq!((m.kind, m.readonly), (MountKind::Image("x:1".to_owned()), true));
+        assert!(!long(OsStr::new("type=image,source=x,target=/y,rw=true")).unwrap().readonly);
+        assert!(long(OsStr::new("type=image,source=x,target=/y,rw=false")).unwrap().readonly);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::registry::Pull;
 use crate::cli::run::RunArgs;
-use crate::config::{ConfigFile, Request, Root};
+use crate::config::{ConfigFile, MountKind, Request, Root};
 use crate::error::{Context, Result};
 use crate::host::HostFacts;
 use crate::host::dirs::Dirs;
@@ -34,18 +34,22 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         profile = profile.with_seccomp(choice)?;
     }
     timings.mark("arguments and profile");
+    let when = args.pull.unwrap_or(Pull::Missing);
     let image = match &request.root {
-        Root::Image(name) => {
-            let when = args.pull.unwrap_or(Pull::Missing);
-            Some(super::pull::for_run(name, when, &dirs, &config)?)
-        }
+        Root::Image(name) => Some(super::pull::for_run(name, when, &dirs, &config)?),
         _ => None,
     };
+    let mounted = request.mounts.iter().filter_map(|m| match &m.kind {
+        MountKind::Image(name) => Some(super::pull::for_run(name, when, &dirs, &config)),
+        _ => None,
+    });
+    let mounted = mounted.collect::<Result<Vec<_>>>()?;
     let root_files = root_files(&request.root, image.as_ref());
     let mut plan = plan::make(&Inputs {
         request: &request,
         profile: &profile,
         image: image.as_ref(),
+        mounted: &mounted,
         root_files: &root_files,
         facts: &facts,
         dirs: &dirs,

@@ -137,6 +137,7 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
             Some((Some(name), true)) => format!("volume {name}"),
             Some((Some(name), false)) => format!("volume {name} (new)"),
             Some((None, _)) => "volume of the container's own".to_owned(),
+            None if is_image(plan, mount) => "image".to_owned(),
             None => mount.typ().clone().unwrap_or_else(|| "bind".to_owned()),
         };
         let options = mount.options().as_deref().unwrap_or_default().join(",");
@@ -145,6 +146,10 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
         row(&name, value, &given(flag, "--volume/--mount", &default));
     }
     rows
+}
+
+fn is_image(plan: &Plan, mount: &oci_spec::runtime::Mount) -> bool {
+    plan.host.image_mounts.iter().any(|i| i.target == *mount.destination())
 }
 
 /// As text or as JSON.

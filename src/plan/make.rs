@@ -12,7 +12,8 @@ use oci_spec::runtime::{
 use super::own::Power;
 use super::users::{self, Resolved, RootFiles};
 use super::{
-    Backend, HostEntry, HostPlan, Keyring, Plan, RootPlan, command, files, mounts, userns, volumes,
+    Backend, HostEntry, HostPlan, Keyring, Plan, RootPlan, command, files, images, mounts, userns,
+    volumes,
 };
 use crate::cli::run::{Storage, Upper};
 use crate::config::{Id, Keep, Network, Request, Root, UserSpec, Userns};
@@ -28,6 +29,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) request: &'a Request,
     pub(crate) profile: &'a Profile,
     pub(crate) image: Option<&'a Image>,
+    /// Those that are mounted beside the root, in the order of the request.
+    pub(crate) mounted: &'a [Image],
     pub(crate) root_files: &'a RootFiles,
     pub(crate) facts: &'a HostFacts,
     pub(crate) dirs: &'a Dirs,
@@ -132,6 +135,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
         .build()
         .map_err(internal)?;
 
+    let image_mounts = images::all(&request.mounts, inputs.mounted, inputs.facts, &idmap)?;
     let keyring = if filter.allows_keyctl { Keyring::Own } else { Keyring::Denied };
     let image_signal = image_config
         .and_then(|i| i.config().as_ref())
@@ -148,6 +152,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
             keyring,
             pinned: mounts.pinned,
             covers: mounts.covers,
+            image_mounts,
             volumes,
             files: files::supplied(request, &hostname)?,
             keep_groups: request.keep_groups,

@@ -5,6 +5,7 @@ pub(crate) mod caps;
 mod command;
 mod explain;
 mod files;
+mod images;
 mod make;
 mod mounts;
 mod own;
@@ -48,6 +49,7 @@ pub(crate) struct HostPlan {
     pub(crate) pinned: Vec<Pinned>,
     /// What hides sbx's own directories. Where there is any, the sandbox makes no user namespace.
     pub(crate) covers: Vec<Cover>,
+    pub(crate) image_mounts: Vec<ImageMount>,
     /// Volumes, which are made and locked when the plan is carried out.
     pub(crate) volumes: Vec<VolumePlan>,
     /// Files of the sandbox's own, put over the root's.
@@ -60,6 +62,15 @@ pub(crate) struct HostPlan {
     pub(crate) stop_timeout: Duration,
     pub(crate) preserve_fds: u32,
     pub(crate) pidfile: Option<PathBuf>,
+}
+
+/// An image that one of the mounts shows.
+pub(crate) struct ImageMount {
+    pub(crate) target: PathBuf,
+    /// Lowest first.
+    pub(crate) lowers: Vec<PathBuf>,
+    /// Whether it can be written to, in vain.
+    pub(crate) writable: bool,
 }
 
 /// A volume that one of the mounts shows.

@@ -154,6 +154,10 @@ fn requested(m: &MountRequest, volumes: &[VolumePlan]) -> Mount {
             let data = volumes.iter().find(|v| v.target == m.target).map(|v| v.data.as_path());
             mount("bind", data.unwrap_or(Path::new("")), &m.target, &options)
         }
+        MountKind::Image(name) => {
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            mount("overlay", Path::new(name), &m.target, &options)
+        }
         MountKind::Tmpfs { size_bytes, mode } => {
             options.extend(size_bytes.map(|s| format!("size={s}")));
             options.push(format!("mode={:o}", mode.unwrap_or(0o1777)));

@@ -104,8 +104,19 @@ pub(crate) fn before_pivot(
             Some("overlay") => {
                 let scratch = scratch
                     .ok_or_else(|| Error::new(what.clone(), "there is no scratch directory"))?;
-                let upper = Upper::on_disk(scratch, &number.to_string())?;
-                let lowers = mount.source().clone().into_iter().collect::<Vec<_>>();
+                let number = number.to_string();
+                let image =
+                    plan.host.image_mounts.iter().find(|i| i.target == *mount.destination());
+                let (lowers, upper) = match image {
+                    Some(image) if !image.writable => {
+                        (image.lowers.clone(), Upper::none(scratch, &number)?)
+                    }
+                    Some(image) => (image.lowers.clone(), Upper::on_disk(scratch, &number)?),
+                    None => {
+                        let source = mount.source().clone().into_iter().collect();
+                        (source, Upper::on_disk(scratch, &number)?)
+                    }
+                };
                 let from = super::root::overlay(steps, plan, &lowers, &upper, true)?;
                 steps.push(Op::CloneTree { from, recursive: false, out: slot }, what.clone());
                 attributes(steps, mount, slot, false, what);

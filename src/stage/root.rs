@@ -148,6 +148,11 @@ pub(crate) enum Upper {
         dirs: [PathBuf; 2],
         scratch: Scratch,
     },
+    /// No changes: an empty directory below the others, since an overlay is of two at least.
+    None {
+        place: PathBuf,
+        scratch: Scratch,
+    },
     /// `upper`, `work` and `merged` in the sandbox's own tmpfs.
     Memory {
         fs: Slot,
@@ -164,6 +169,21 @@ impl Upper {
         let dirs = [dir("upper")?, dir("work")?];
         Ok(Upper::Disk { dirs, scratch: scratch.clone() })
     }
+
+    pub(crate) fn none(scratch: &Scratch, suffix: &str) -> Result<Self> {
+        let place = scratch.make_dir(&format!("lower-{suffix}"))?;
+        Ok(Upper::None { place, scratch: scratch.clone() })
+    }
+
+    /// Where there is a directory for links to layers, and what this one is called there.
+    fn links(&self) -> Option<(&Scratch, String)> {
+        let (dir, scratch) = match self {
+            Upper::Disk { dirs: [upper, _], scratch } => (upper, scratch),
+            Upper::None { place, scratch } => (place, scratch),
+            Upper::Memory { .. } => return None,
+        };
+        Some((scratch, format!("links-{}", dir.file_name()?.display())))
+    }
 }
 
 /// `mount(2)` takes one page of options; names relative to the layers' directory keep most images
@@ -179,32 +199,42 @@ pub(crate) fn overlay(
     volatile: bool,
 ) -> Result<From<'static>> {
     // user.overlay.* attributes: the only ones an unprivileged mount may use (overlayfs.rst).
+    let volatile = volatile && !matches!(upper, Upper::None { .. });
     let flags: &[u8] = if volatile { b",userxattr,volatile" } else { b",userxattr" };
-    let mut rest = b",upperdir=".to_vec();
+    let upper_option = b",upperdir=";
+    let mut rest = Vec::new();
+    let parent = || lowers.first().and_then(|l| l.parent()).unwrap_or(Path::new("/"));
     let (mut base, target, merged) = match upper {
         Upper::Disk { dirs: [upper, work], .. } => {
+            rest.extend(upper_option);
             escape(&mut rest, upper);
             rest.extend(b",workdir=");
             escape(&mut rest, work);
-            let base = lowers.first().and_then(|l| l.parent()).unwrap_or(Path::new("/"));
             // Over its upper directory, which nobody needs to see: no other is needed to mount on.
             let merged = c_path(upper)?;
-            (From::Host(c_path(base)?), merged, From::Host(merged))
+            (From::Host(c_path(parent())?), merged, From::Host(merged))
+        }
+        Upper::None { place, .. } => {
+            rest.push(b':');
+            escape(&mut rest, place);
+            let merged = c_path(place)?;
+            (From::Host(c_path(parent())?), merged, From::Host(merged))
         }
         Upper::Memory { fs } => {
+            rest.extend(upper_option);
             rest.extend(b"upper,workdir=work");
             (From::Slot(*fs, c""), c"merged", From::Slot(*fs, c"merged"))
         }
     };
     rest.extend(flags);
 
-    let mut names = stacked(lowers, matches!(upper, Upper::Disk { .. }));
+    let mut names = stacked(lowers, !matches!(upper, Upper::Memory { .. }));
     if let [lower] = lowers
         && let pinned @ From::Pinned(..) = super::host(plan, lower)?
     {
         names = match upper {
             // It becomes the working directory.
-            Upper::Disk { .. } => {
+            Upper::Disk { .. } | Upper::None { .. } => {
                 base = pinned;
                 b".".to_vec()
             }
@@ -212,9 +242,9 @@ pub(crate) fn overlay(
         };
     }
     if names.len() + rest.len() >= OPTIONS_MAX
-        && let Upper::Disk { scratch, .. } = upper
+        && let Some((scratch, name)) = upper.links()
     {
-        let (dir, links) = scratch.link_layers(lowers)?;
+        let (dir, links) = scratch.link_layers(&name, lowers)?;
         names = links.iter().rev().map(String::as_bytes).collect::<Vec<_>>().join(&b':');
         base = From::Host(c_path(&dir)?);
     }

@@ -41,8 +41,12 @@ impl Scratch {
     }
 
     /// Short names for many layers: the directory that holds them, and the names, lowest first.
-    pub(crate) fn link_layers(&self, lowers: &[PathBuf]) -> Result<(PathBuf, Vec<String>)> {
-        let dir = self.make_dir("l")?;
+    pub(crate) fn link_layers(
+        &self,
+        name: &str,
+        lowers: &[PathBuf],
+    ) -> Result<(PathBuf, Vec<String>)> {
+        let dir = self.make_dir(name)?;
         let mut names = Vec::new();
         for (number, lower) in lowers.iter().enumerate() {
             let name = number.to_string();

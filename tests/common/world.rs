@@ -4,6 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
 use super::command::Sbx;
 use super::{fixture, leaks, tree};
 
@@ -78,6 +81,32 @@ impl World {
             self.sbx([OsStr::new("import"), tar.as_os_str(), OsStr::new(NAME)]).ok();
         }
         NAME
+    }
+
+    /// Loads an image of these layers, lowest first.
+    pub(crate) fn load_layers(&self, name: &str, layers: &[&[u8]], config: &Value) {
+        let dir = self.fresh("layout");
+        let blobs = dir.join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).unwrap();
+        let put = |bytes: &[u8], kind: &str| {
+            let hex = tree::hex(&Sha256::digest(bytes));
+            std::fs::write(blobs.join(&hex), bytes).unwrap();
+            let media_type = format!("application/vnd.oci.image.{kind}");
+            json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()})
+        };
+        let layers: Vec<Value> = layers.iter().map(|l| put(l, "layer.v1.tar")).collect();
+        let ids: Vec<&Value> = layers.iter().map(|l| &l["digest"]).collect();
+        let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+        let config = json!({"architecture": arch, "os": "linux", "config": config,
+                            "rootfs": {"type": "layers", "diff_ids": ids}});
+        let config = put(config.to_string().as_bytes(), "config.v1+json");
+        let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
+        let mut manifest = put(manifest.to_string().as_bytes(), "manifest.v1+json");
+        manifest["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+        std::fs::write(dir.join("index.json"), index.to_string()).unwrap();
+        std::fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        self.sbx(["load", "-i", dir.to_str().unwrap()]).ok();
     }
 
     /// A new root directory made from busybox, which the caller owns.
