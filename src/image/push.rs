@@ -14,6 +14,8 @@ pub(crate) fn push(
     access: &Access,
     watch: &dyn Watch,
 ) -> Result<super::digest::Digest> {
+    // Nothing of it is removed meanwhile.
+    let _lease = store.find(image)?;
     let (descriptor, manifest, bytes) = store.manifest_of(image)?;
     let registry = Registry::connect(remote, access)?;
     registry.begin_push()?;

@@ -5,10 +5,14 @@ use std::process::Command;
 
 use crate::archive::*;
 
+/// Whether a tool is installed. It is not started for that: podman would make directories for its user.
 pub(crate) fn have(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success());
+    use std::io::Write as _;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|dir| dir.join(tool).is_file());
     if !found {
-        eprintln!("skipped: {tool} is not installed");
+        // Past the test runner's capture: CI fails on a skip that it does not expect.
+        let _ = writeln!(std::io::stderr(), "SKIP image::{tool}: it is not installed");
     }
     found
 }

@@ -15,6 +15,8 @@ pub(crate) struct Record {
     pub(crate) manifest: Manifest,
     pub(crate) config: Vec<u8>,
     pub(crate) diff_ids: Vec<Digest>,
+    /// Nothing of the image is removed while this is open.
+    _lease: std::fs::File,
 }
 
 impl Store {
@@ -30,6 +32,7 @@ impl Store {
                 .by_digest(&index, reference)?
                 .ok_or_else(|| super::unknown(&index, reference))?,
         };
+        let lease = self.lease(found)?.ok_or_else(|| super::unknown(&index, reference))?;
         let document = self.verified(found)?;
         let manifest = self.manifest(found)?;
         let config = self.verified(&manifest.config)?;
@@ -40,7 +43,15 @@ impl Store {
                 format!("it has {} diffIDs for {} layers", diff_ids.len(), manifest.layers.len());
             return Err(Error::new(format!("cannot use {label}"), why));
         }
-        Ok(Record { name, descriptor: found.clone(), document, manifest, config, diff_ids })
+        Ok(Record {
+            name,
+            descriptor: found.clone(),
+            document,
+            manifest,
+            config,
+            diff_ids,
+            _lease: lease,
+        })
     }
 
     fn verified(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
