@@ -124,6 +124,12 @@ _sbx() {
             sbx__subcmd__volume,create)
                 cmd="sbx__subcmd__volume__subcmd__create"
                 ;;
+            sbx__subcmd__volume,export)
+                cmd="sbx__subcmd__volume__subcmd__export"
+                ;;
+            sbx__subcmd__volume,import)
+                cmd="sbx__subcmd__volume__subcmd__import"
+                ;;
             sbx__subcmd__volume,inspect)
                 cmd="sbx__subcmd__volume__subcmd__inspect"
                 ;;
@@ -961,7 +967,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__volume)
-            opts="-h --help create inspect ls prune rm"
+            opts="-h --help create export import inspect ls prune rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -989,6 +995,42 @@ _sbx() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__volume__subcmd__export)
+            opts="-o -h --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__volume__subcmd__import)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -3,6 +3,8 @@
 mod common;
 
 use common::World;
+use common::fixture::TarFile;
+use common::terminal::Terminal;
 use serde_json::Value;
 
 fn names(world: &World, filters: &[&str]) -> Vec<String> {
@@ -82,7 +84,18 @@ fn prune_asks_and_cannot_ask_without_a_terminal() {
     world.sbx(["volume", "create", "data"]).ok();
     let said = world.sbx(["volume", "prune"]).input("y\n").fails(125);
     assert!(said.contains("Fix: sbx volume prune -f"), "{said}");
-    assert_eq!(names(&world, &[]), ["data"]);
+    let mut terminal = Terminal::open(24, 80);
+    let asked = |terminal: &mut Terminal, answer| {
+        let running = terminal.spawn(&world, &["volume", "prune"]);
+        terminal.expect("Remove data,");
+        terminal.write(answer);
+        running.wait().expect_code(0);
+        names(&world, &[])
+    };
+    assert_eq!(asked(&mut terminal, "\n"), ["data"]);
+    assert_eq!(asked(&mut terminal, "n\n"), ["data"]);
+    assert_eq!(asked(&mut terminal, "y\n"), [""; 0]);
+    world.sbx(["volume", "create", "data"]).ok();
     assert_eq!(world.sbx(["volume", "prune", "-f"]).ok(), "data");
     assert!(names(&world, &[]).is_empty());
 }
@@ -100,4 +113,75 @@ fn a_damaged_volume_is_reported_and_can_be_removed() {
     world.sbx(["volume", "inspect", "good"]).ok();
     world.sbx(["volume", "rm", "bad"]).ok();
     assert_eq!(names(&world, &[]), ["good"]);
+}
+
+#[test]
+fn what_is_exported_can_be_imported() {
+    let world = World::new();
+    let mut tar = TarFile::new();
+    tar.dir("seed", 0o2750, 33);
+    tar.dir("seed/sub", 0o700, 1000);
+    let long = format!("seed/sub/{}", "x".repeat(90));
+    tar.file(&long, b"deep\n", 0o600, 1000);
+    tar.file("seed/.wh.kept", b"a volume has no whiteouts\n", 0o644, 7);
+    tar.file("seed/a", b"a\n", 0o4711, 33);
+    tar.add("seed/b", tar::EntryType::Link, Some("seed/a"), &[], 0o644, 33);
+    tar.link("seed/link", "/nowhere");
+    tar.add("seed/fifo", tar::EntryType::Fifo, None, &[], 0o620, 5);
+    let file = world.file(tar.finish());
+    world.sbx(["volume", "create", "one"]).ok();
+    world.sbx(["volume", "import", "one"]).arg(&file).ok();
+    let list = "cd /v && find . | sort | while read -r f; do stat -c '%n %a %u:%g %Y %F' $f; done; \
+                find . ! -type d | sort | xargs stat -c '%n %h'; find . -type f | sort | xargs cat";
+    let mount = |name: &str| format!("{name}:/v:nocopy");
+    let shown = |name: &str| world.image_sh(&["-v", &mount(name)], list).ok();
+    let one = shown("one");
+    for word in ["seed 2750 33:33", ".wh.kept 644 7:7", "a 4711 33:33", "b 2\n", "deep", "fifo"] {
+        assert!(one.contains(word), "{word} is not in {one}");
+    }
+
+    // To a file, and from standard output to standard input; what is there already stays.
+    let copy = world.fresh("copy");
+    world.sbx(["volume", "export", "one", "-o", copy.to_str().unwrap()]).ok();
+    let bytes = world.sbx(["volume", "export", "one"]).run().expect_code(0).stdout;
+    assert_eq!(bytes, std::fs::read(&copy).unwrap());
+    world.sbx(["volume", "create", "two"]).ok();
+    world.sbx(["volume", "import", "two", "-"]).input(bytes).ok();
+    assert_eq!(shown("two"), one);
+    // The directory itself may belong to a subordinate id, and be closed to others.
+    world
+        .image_sh(&["-v", &mount("two")], "rm -r /v/seed; touch /v/mine; chown 9 /v; chmod 700 /v")
+        .ok();
+    let mut tar = TarFile::new();
+    tar.file("more", b"more\n", 0o644, 0);
+    world.sbx(["volume", "import", "two", "-"]).input(tar.finish()).ok();
+    assert_eq!(world.image_sh(&["-v", &mount("two")], "ls /v").ok(), "mine\nmore");
+    assert!(world.sbx(["volume", "export", "two"]).run().expect_code(0).stdout.len() > 1024);
+    world.sbx(["volume", "rm", "-a"]).ok();
+}
+
+#[test]
+fn what_cannot_be_imported_or_exported_is_refused() {
+    let world = World::new();
+    let mut tar = TarFile::new();
+    tar.file("x", b"x", 0o644, 0);
+    let tar = tar.finish();
+    let said = world.sbx(["volume", "import", "missing", "-"]).input(tar.clone()).fails(125);
+    assert!(said.contains("no such volume") && said.contains("Fix:"), "{said}");
+    let said = world.sbx(["volume", "export", "missing"]).fails(125);
+    assert!(said.contains("no such volume") && said.contains("Fix:"), "{said}");
+    world.sbx(["volume", "create", "data"]).ok();
+    let said = world.sbx(["volume", "import", "data", "/no/such.tar"]).fails(125);
+    assert!(said.contains("/no/such.tar"), "{said}");
+    for bad in [&tar[..700], b"not a tar at all, however long it is".as_slice()] {
+        world.sbx(["volume", "import", "data", "-"]).input(bad).fails(125);
+    }
+    let mut tar = TarFile::new();
+    tar.file("../escaped", b"x", 0o644, 0);
+    world.sbx(["volume", "import", "data", "-"]).input(tar.finish()).fails(125);
+    assert!(!world.path("data/sbx/volumes/data/escaped").exists());
+    let mut terminal = Terminal::open(24, 80);
+    let running = terminal.spawn(&world, &["volume", "export", "data"]);
+    terminal.expect("Fix: sbx volume export data -o data.tar");
+    running.wait().expect_code(125);
 }

@@ -1,5 +1,7 @@
 //! `sbx volume`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 /// Manage volumes: directories that outlive the containers they are mounted in
@@ -16,6 +18,8 @@ pub(crate) struct VolumeArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum VolumeVerb {
     Create(CreateArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
     Inspect(InspectArgs),
     Ls(LsArgs),
     Prune(PruneArgs),
@@ -78,4 +82,26 @@ pub(crate) struct PruneArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) force: bool,
+}
+
+/// Unpack a tar into a volume, over what is there
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The volume, which exists
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The tar, plain or compressed with gzip or zstd; - reads standard input
+    #[arg(value_name = "TAR")]
+    pub(crate) tar: PathBuf,
+}
+
+/// Write a volume's files as a tar
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The volume
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Where to [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }

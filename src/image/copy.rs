@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, Uid, openat2,
 };
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::stack::{Dir, Node, Other, Stack};
@@ -142,19 +141,7 @@ impl Copy<'_> {
 
 /// Those that unpacking keeps.
 fn attributes(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
-    let mut names = [0u8; 1 << 16];
-    let len = match rustix::fs::flistxattr(from, &mut names[..]) {
-        Err(Errno::OPNOTSUPP) => 0,
-        other => other?,
-    };
-    let mut list = Vec::new();
-    for name in names[..len].split(|b| *b == 0).filter(|name| !name.is_empty()) {
-        let mut value = vec![0; 1 << 16];
-        let len = rustix::fs::fgetxattr(from, name, &mut value[..])?;
-        value.truncate(len);
-        list.push((name.to_owned(), value));
-    }
-    unpack::set_xattrs(to.as_fd(), &list).map(drop)
+    unpack::set_xattrs(to.as_fd(), &unpack::xattrs(from)?).map(drop)
 }
 
 fn times(stat: &Stat) -> Timestamps {

@@ -182,7 +182,7 @@ impl<'a> Ingest<'a> {
             range: None,
             compression: Some(compression),
             blob: None,
-            tree: Some(TreeJob { layers: beside.clone(), ..self.tree_job(&staging) }),
+            tree: Some(TreeJob { layers: Some(beside.clone()), ..self.tree_job(&staging) }),
             digest: Some(digest.clone()),
             diff_id: Some(diff_id.clone()),
         };
@@ -202,7 +202,7 @@ impl<'a> Ingest<'a> {
     fn tree_job(&self, staging: &Staging) -> TreeJob {
         TreeJob {
             staging: staging.path().to_owned(),
-            layers: self.store.layers().to_owned(),
+            layers: Some(self.store.layers().to_owned()),
             more_ids: self.more_ids.clone(),
         }
     }

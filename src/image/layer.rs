@@ -53,8 +53,9 @@ pub(crate) struct Job {
 pub(crate) struct TreeJob {
     /// The tree is made in here ...
     pub(crate) staging: PathBuf,
-    /// ... and moved to here, where its name is its diffID.
-    pub(crate) layers: PathBuf,
+    /// ... and moved to here, where its name is its diffID. Without it the files go into `staging` as it
+    /// is, and names that mean something in a layer mean nothing.
+    pub(crate) layers: Option<PathBuf>,
     /// What to say of an owner that is not mapped.
     pub(crate) more_ids: MoreIds,
 }
@@ -68,12 +69,27 @@ pub(crate) struct Report {
     pub(crate) counts: Counts,
 }
 
+impl Job {
+    /// Unpacks what is read over the files of a directory that exists.
+    pub(crate) fn over(dir: PathBuf, label: &str, more_ids: MoreIds) -> Self {
+        Job {
+            label: label.to_owned(),
+            range: None,
+            compression: None,
+            blob: None,
+            tree: Some(TreeJob { staging: dir, layers: None, more_ids }),
+            digest: None,
+            diff_id: None,
+        }
+    }
+}
+
 /// A job with its files open.
 pub(crate) struct Prepared {
     job: Job,
     input: File,
     blob: Option<File>,
-    tree: Option<(OwnedFd, OwnedFd)>,
+    tree: Option<(OwnedFd, Option<OwnedFd>)>,
 }
 
 /// Opens what the job names. `input` is the file that the layer is read from.
@@ -86,16 +102,20 @@ pub(crate) fn prepare(job: Job, input: File) -> Result<Prepared> {
             .open(path)
             .what(|| format!("cannot create {}", path.display()))
     });
-    let open = |path: &PathBuf| {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = |path: &PathBuf, mode: OFlags| {
+        let flags = mode | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty())
             .what(|| format!("cannot open {}", path.display()))
     };
-    let tree = job
-        .tree
-        .as_ref()
-        .map(|tree| Ok::<_, Error>((open(&tree.staging)?, open(&tree.layers)?)))
-        .transpose()?;
+    let open_tree = |tree: &TreeJob| match &tree.layers {
+        Some(layers) => {
+            let staging = open(&tree.staging, OFlags::RDONLY)?;
+            Ok::<_, Error>((staging, Some(open(layers, OFlags::RDONLY)?)))
+        }
+        // It may belong to a subordinate id: only the namespace's root opens it to read.
+        None => Ok((open(&tree.staging, OFlags::PATH)?, None)),
+    };
+    let tree = job.tree.as_ref().map(open_tree).transpose()?;
     Ok(Prepared { blob: blob.transpose()?, tree, job, input })
 }
 
@@ -134,7 +154,7 @@ impl Prepared {
             let fed = feeder.join().unwrap_or_else(|_| Err(died()));
             conclude(&job, compression, fed, inflated, unpacked)
         });
-        let Some((staging, layers)) = tree else { return result };
+        let Some((staging, Some(layers))) = tree else { return result };
         let settled =
             result.and_then(|report| publish(&job, &staging, &layers, &report).map(|()| report));
         if settled.is_err() {
@@ -165,11 +185,18 @@ fn take(
         }
         return Ok(Counts { bytes: seen, ..Counts::default() });
     };
-    let root = unpack::make_root(staging, STAGED_TREE)?;
+    let root = match &tree.layers {
+        Some(_) => unpack::make_root(staging, STAGED_TREE)?,
+        None => unpack::existing_root(staging)?,
+    };
     // An archive that nobody vouches for must have its end mark; a digest vouches otherwise.
     let vouched = job.digest.is_some() || job.diff_id.is_some();
-    let options =
-        unpack::Options { label: &job.label, need_end: !vouched, more_ids: &tree.more_ids };
+    let options = unpack::Options {
+        label: &job.label,
+        need_end: !vouched,
+        whiteouts: tree.layers.is_some(),
+        more_ids: &tree.more_ids,
+    };
     unpack::run(tar, root, &options, tick)
 }
 

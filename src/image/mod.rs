@@ -28,8 +28,8 @@ pub(crate) mod source;
 pub(crate) mod stack;
 pub(crate) mod staging;
 pub(crate) mod store;
-mod tar;
-mod unpack;
+pub(crate) mod tar;
+pub(crate) mod unpack;
 pub(crate) mod view;
 mod words;
 

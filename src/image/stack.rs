@@ -28,6 +28,13 @@ pub(crate) struct Dir {
     pub(crate) stat: Stat,
 }
 
+impl Dir {
+    /// From the root of the tree.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 pub(crate) enum Node {
     Dir(Dir),
     Other(Other),
@@ -49,12 +56,16 @@ impl Stack {
         Ok(Stack { lowers: lowers.to_owned(), layers })
     }
 
+    /// ENOENT where there is no layer.
+    pub(crate) fn root(&self) -> Result<Dir, Errno> {
+        let stat = statat(self.layers.first().ok_or(Errno::NOENT)?, ".", AtFlags::empty())?;
+        Ok(Dir { path: PathBuf::new(), parts: (0..self.layers.len()).collect(), stat })
+    }
+
     /// The directory that `path` leads to; links are followed inside the tree.
     pub(crate) fn find(&self, path: &Path) -> Result<Option<Dir>, Errno> {
         let Some((_, real)) = view::resolve(&self.lowers, path)? else { return Ok(None) };
-        let Some(top) = self.layers.first() else { return Ok(None) };
-        let stat = statat(top, ".", AtFlags::empty())?;
-        let mut dir = Dir { path: PathBuf::new(), parts: (0..self.layers.len()).collect(), stat };
+        let mut dir = self.root()?;
         for name in &real {
             match self.child(&dir, name)? {
                 Some(Node::Dir(next)) => dir = next,

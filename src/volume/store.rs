@@ -80,6 +80,10 @@ impl Store {
         Ok(store)
     }
 
+    pub(crate) fn map(&self) -> &IdMap {
+        &self.map
+    }
+
     /// Makes a volume; `false` where there is one of this name already.
     pub(crate) fn create(&self, name: &Name, labels: BTreeMap<String, String>) -> Result<bool> {
         let dir = self.dir(name);

@@ -13,8 +13,9 @@ use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 pub(super) use node::settle;
-pub(crate) use tree::make_root;
+pub(crate) use tree::{existing_root, make_root};
 pub(super) use xattr::kept as keeps_xattr;
+pub(crate) use xattr::of as xattrs;
 pub(super) use xattr::set as set_xattrs;
 
 use super::tar::{Entry, Next, Reader};
@@ -64,6 +65,8 @@ pub(crate) struct Options<'a> {
     pub(crate) label: &'a str,
     /// Whether an archive without its end mark is truncated; a digest says so more reliably.
     pub(crate) need_end: bool,
+    /// Whether names that begin with `.wh.` hide something: in a layer they do.
+    pub(crate) whiteouts: bool,
     pub(crate) more_ids: &'a MoreIds,
 }
 
@@ -78,6 +81,7 @@ pub(crate) fn run(
         tar: Reader::new(input, options.label),
         tree: Tree::new(root),
         owners: node::Owners::of_this_process(options.more_ids)?,
+        whiteouts: options.whiteouts,
         counts: Counts::default(),
         directories: Vec::new(),
         directory_bytes: 0,
@@ -110,6 +114,7 @@ struct Unpacker<'a, R> {
     tar: Reader<R>,
     tree: Tree,
     owners: node::Owners<'a>,
+    whiteouts: bool,
     counts: Counts,
     /// Directories and their times: what is made in a directory later changes its own.
     directories: Vec<(Vec<u8>, super::tar::Time)>,
@@ -125,6 +130,9 @@ impl<R: BufRead> Unpacker<'_, R> {
             return Err(self.tar.error(format!("it has over {MAX_ENTRIES} entries, the limit")));
         }
         let path = path::inside(&entry.path).map_err(|why| self.refused(entry, why))?;
+        if !self.whiteouts {
+            return self.node(entry, &path);
+        }
         let (parent, name) = path::split(&path);
         if let Some(hidden) = name.strip_prefix(whiteout::PREFIX) {
             return self.whiteout(entry, parent, hidden);

@@ -44,6 +44,13 @@ pub(crate) fn make_root(staging: &OwnedFd, name: &str) -> Result<OwnedFd> {
     Ok(root)
 }
 
+/// A directory that is there, to be unpacked over.
+pub(crate) fn existing_root(dir: &OwnedFd) -> Result<OwnedFd> {
+    rustix::process::umask(Mode::empty());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, ".", flags, Mode::empty()).what(|| "cannot open the directory")
+}
+
 impl Tree {
     pub(super) fn new(root: OwnedFd) -> Self {
         Tree { root, last: None }

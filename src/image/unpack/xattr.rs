@@ -1,6 +1,6 @@
 //! Which extended attributes of a layer are kept.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
@@ -18,6 +18,24 @@ pub(in crate::image) fn kept(name: &[u8]) -> bool {
             && name.len() < 256
             && !name.contains(&0)
             && !OVERLAY.iter().any(|prefix| name.starts_with(prefix)))
+}
+
+/// The attributes of a file that would be kept.
+pub(crate) fn of(file: &impl AsFd) -> rustix::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    // What the kernel allows: xattr(7).
+    let mut names = vec![0u8; 1 << 16];
+    let len = match rustix::fs::flistxattr(file, &mut names[..]) {
+        Err(Errno::OPNOTSUPP) => 0,
+        other => other?,
+    };
+    let mut list = Vec::new();
+    for name in names[..len].split(|b| *b == 0).filter(|name| kept(name)) {
+        let mut value = vec![0; 1 << 16];
+        let len = rustix::fs::fgetxattr(file, name, &mut value[..])?;
+        value.truncate(len);
+        list.push((name.to_owned(), value));
+    }
+    Ok(list)
 }
 
 /// Sets the attributes that are kept and returns how many were not.

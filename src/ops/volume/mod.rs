@@ -2,6 +2,7 @@
 
 mod remove;
 mod show;
+mod transfer;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,8 @@ pub(crate) fn volume(verb: &VolumeVerb) -> Result<u8> {
     let store = Store::open(&dirs, map)?;
     match verb {
         VolumeVerb::Create(args) => create(&store, args)?,
+        VolumeVerb::Export(args) => transfer::export(&store, args)?,
+        VolumeVerb::Import(args) => transfer::import(&store, &facts, args)?,
         VolumeVerb::Inspect(args) => show::inspect(&store, args)?,
         VolumeVerb::Ls(args) => show::ls(&store, &dirs, args)?,
         VolumeVerb::Prune(args) => remove::prune(&store, &dirs, args)?,
