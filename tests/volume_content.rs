@@ -65,6 +65,28 @@ fn a_new_volume_gets_the_images_files_once() {
     assert_eq!(sh(&world, &["-v", "data:/seed"], "ls -A /seed"), "");
 }
 
+/// VOLUME of an image: in the container's own layer, unless that is read-only.
+#[test]
+fn what_the_image_declares_a_volume_can_be_written_to() {
+    let world = World::new();
+    seeded(&world);
+    let image = sh(&world, &[], LIST);
+    let mounted = "grep -c ' /seed ' /proc/mounts || touch /seed/x";
+    assert_eq!(sh(&world, &[], mounted), "0");
+    assert_eq!(sh(&world, &["--read-only"], LIST), image);
+    let script = "touch /seed/x; grep -c ' /seed ' /proc/mounts; ! touch /x 2>/dev/null";
+    assert_eq!(sh(&world, &["--read-only"], script), "1");
+    let run = ["run", "--rm", "--read-only", "--explain", "seeded", "true"];
+    let text = world.sbx(run).ok();
+    let line = text.lines().find(|l| l.starts_with("mount /seed "));
+    assert!(line.is_some_and(|l| l.ends_with("[image]")), "{text}");
+    // What the caller mounts there comes first.
+    let flags = ["--read-only", "--tmpfs", "/seed"];
+    assert_eq!(sh(&world, &flags, "ls -A /seed; touch /seed/x"), "");
+    assert_eq!(sh(&world, &["--read-only", "-v", "data:/seed"], LIST), image);
+    assert_eq!(world.sbx(["volume", "ls", "-q"]).ok(), "data");
+}
+
 #[test]
 fn a_volume_that_holds_something_is_left_as_it_is() {
     let world = World::new();

@@ -10,7 +10,7 @@ mod userns;
 mod values;
 
 pub(crate) use file::ConfigFile;
-pub(crate) use mount::{MountKind, MountRequest};
+pub(crate) use mount::{MountKind, MountRequest, Volume};
 pub(crate) use request::{Keep, Network, Request, Root};
 pub(crate) use user::{Id, UserSpec};
 pub(crate) use userns::Userns;

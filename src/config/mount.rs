@@ -50,6 +50,8 @@ pub(crate) struct Volume {
     pub(crate) name: Option<Name>,
     /// What the image has at the target goes into it where it is new.
     pub(crate) copy: bool,
+    /// The image asks for it, and not the caller.
+    pub(crate) declared: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,13 @@ pub(crate) fn volume(text: &OsStr) -> Result<MountRequest> {
     Ok(mount)
 }
 
+/// A VOLUME of the image's configuration: without a name.
+pub(super) fn of_image(target: &str) -> Result<MountRequest> {
+    let mount = anonymous(OsStr::new(target), format!("the image's VOLUME {target}"))?;
+    let kind = MountKind::Volume(Volume { name: None, copy: true, declared: true });
+    Ok(MountRequest { kind, ..mount })
+}
+
 fn is_name(source: &[u8]) -> bool {
     !source.contains(&b'/') && source != b"." && source != b".."
 }
@@ -101,13 +110,13 @@ fn named(source: &OsStr, dest: &OsStr, shown: String) -> Result<MountRequest> {
     let name = Name::parse(&source.to_string_lossy())
         .map_err(|e| Error::new(shown.clone(), e.why).fix(e.fix.unwrap_or_default()))?;
     let mut mount = anonymous(dest, shown)?;
-    mount.kind = MountKind::Volume(Volume { name: Some(name), copy: true });
+    mount.kind = MountKind::Volume(Volume { name: Some(name), copy: true, declared: false });
     Ok(mount)
 }
 
 fn anonymous(dest: &OsStr, shown: String) -> Result<MountRequest> {
     Ok(MountRequest {
-        kind: MountKind::Volume(Volume { name: None, copy: true }),
+        kind: MountKind::Volume(Volume { name: None, copy: true, declared: false }),
         target: target(dest, &shown)?,
         readonly: false,
         nosuid: true,
@@ -283,78 +292,4 @@ fn target(text: &OsStr, shown: &str) -> Result<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn vol(text: &str) -> Result<MountRequest> {
-        volume(OsStr::new(text))
-    }
-
-    #[test]
-    fn binds() {
-        let m = vol("/usr:/x:ro,noexec").unwrap();
-        assert!(m.readonly && m.noexec && m.nosuid && m.nodev);
-        assert_eq!(m.target, Path::new("/x"));
-        let m = vol("/usr:/x//y/:O,rslave").unwrap();
-        assert_eq!(m.target, Path::new("/x/y"));
-        let MountKind::Bind(b) = m.kind else { panic!() };
-        assert!(b.overlay && b.propagation == Propagation::Slave);
-    }
-
-    #[test]
-    fn bad_mounts_are_refused() {
-        for text in [
-            "usr",
-            "/usr:x",
-            "/usr:/a/../b",
-            "/usr:/",
-            "/usr:/dev",
-            "/usr:/proc/self/attr",
-            "/usr:/sys",
-            "/usr:/x:junk",
-            "/usr:/x:lowerdir=/",
-            "/usr:/x:ro:rw",
-            "-name:/x",
-            "na me:/x",
-            "name:/x:O",
-            "name:/x:copy,nocopy",
-            ":/x",
-            "/x/../y",
-            "/nowhere:/x",
-            "/etc/passwd:/x:O",
-            "/usr:/x:size=1",
-        ] {
-            assert!(vol(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn long_form() {
-        let m = long(OsStr::new("type=tmpfs,dst=/t,tmpfs-size=1m,ro")).unwrap();
-        assert_eq!(m.kind, MountKind::Tmpfs { size_bytes: Some(1 << 20), mode: None });
-        assert!(m.readonly);
-        assert!(long(OsStr::new("type=bind,source=/usr")).is_err());
-        assert!(long(OsStr::new("type=volume,source=./x,target=/y")).is_err());
-        assert!(long(OsStr::new("type=image,target=/y")).is_err());
-        let m = long(OsStr::new("type=image,source=x:1,target=/y")).unwrap();
-        assert_eq!((m.kind, m.readonly), (MountKind::Image("x:1".to_owned()), true));
-        assert!(!long(OsStr::new("type=image,source=x,target=/y,rw=true")).unwrap().readonly);
-        assert!(long(OsStr::new("type=image,source=x,target=/y,rw=false")).unwrap().readonly);
-    }
-
-    #[test]
-    fn a_source_without_a_slash_is_a_volume() {
-        let volume = |name: Option<&str>, copy| {
-            MountKind::Volume(Volume { name: name.map(|n| Name::parse(n).unwrap()), copy })
-        };
-        let m = vol("data:/x:ro,nocopy").unwrap();
-        assert_eq!(m.kind, volume(Some("data"), false));
-        assert!(m.readonly && m.nosuid && m.nodev && !m.noexec);
-        assert_eq!(vol("/x").unwrap().kind, volume(None, true));
-        let m = long(OsStr::new("type=volume,src=data,dst=/x")).unwrap();
-        assert_eq!(m.kind, volume(Some("data"), true));
-        let m = long(OsStr::new("type=volume,dst=/x,volume-nocopy")).unwrap();
-        assert_eq!(m.kind, volume(None, false));
-        assert!(matches!(vol(".:/x").unwrap().kind, MountKind::Bind(_)));
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use oci_spec::image::ImageConfiguration;
 
 use super::env::{self, Variable};
 use super::file::ConfigFile;
@@ -161,8 +162,7 @@ impl Request {
         for v in &args.device {
             mounts.push(mount::device(v)?);
         }
-        // A parent is mounted before what lies below it, whatever the order of the flags.
-        mounts.sort_by_key(|m| m.target.components().count());
+        sort(&mut mounts);
         for pair in mounts.iter().enumerate() {
             if let Some(other) = mounts[..pair.0].iter().find(|m| m.target == pair.1.target) {
                 return Err(Error::new(
@@ -237,6 +237,30 @@ impl Request {
             sysctls: args.sysctl.iter().map(|s| sysctl(s)).collect::<Result<_>>()?,
         })
     }
+}
+
+impl Request {
+    /// What the image declares as a VOLUME lies in the container's own layer. Where that is read-only it
+    /// is mounted, so that the image finds what it was promised: a place to write to.
+    pub(crate) fn add_image_volumes(&mut self, image: &ImageConfiguration) -> Result<()> {
+        let declared = image.config().as_ref().and_then(|c| c.volumes().as_ref());
+        if !self.read_only {
+            return Ok(());
+        }
+        for target in declared.into_iter().flatten() {
+            let volume = mount::of_image(target)?;
+            if self.mounts.iter().all(|m| m.target != volume.target) {
+                self.mounts.push(volume);
+            }
+        }
+        sort(&mut self.mounts);
+        Ok(())
+    }
+}
+
+/// A parent is mounted before what lies below it, whatever the order of the flags.
+fn sort(mounts: &mut [MountRequest]) {
+    mounts.sort_by_key(|m| m.target.components().count());
 }
 
 fn root<'a>(args: &RunArgs, words: &mut impl Iterator<Item = &'a OsString>) -> Result<Root> {

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     let mut timings = Timings::new();
     let dirs = Dirs::from_env()?;
     let config = ConfigFile::read(&dirs)?;
-    let request = Request::new(args, &config)?;
+    let mut request = Request::new(args, &config)?;
     let facts = HostFacts::read(&dirs.data)?;
     let mut profile = Profile::load(request.profile.value.as_deref(), &dirs)?;
     if let Some(choice) = &request.security.seccomp {
@@ -39,6 +39,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         Root::Image(name) => Some(super::pull::for_run(name, when, &dirs, &config)?),
         _ => None,
     };
+    if let Some(image) = &image {
+        request.add_image_volumes(&image.config)?;
+    }
     let mounted = request.mounts.iter().filter_map(|m| match &m.kind {
         MountKind::Image(name) => Some(super::pull::for_run(name, when, &dirs, &config)),
         _ => None,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Backend, Keyring, Plan, RootPlan};
-use crate::config::{Request, Root, Source};
+use crate::config::{MountKind, Request, Root, Source, Volume};
 use crate::profile::Profile;
 use crate::userns::idmap::IdMap;
 
@@ -130,8 +130,12 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
         row("read-only paths", join(linux.readonly_paths()), &profile_source);
     }
     for mount in plan.spec.mounts().iter().flatten() {
-        let flag = request.mounts.iter().any(|m| m.target == *mount.destination());
-        let source = mount.source().as_deref().unwrap_or(std::path::Path::new("")).display();
+        let asked = request.mounts.iter().find(|m| m.target == *mount.destination());
+        let source = match asked.map(|m| &m.kind) {
+            Some(MountKind::Volume(Volume { declared: true, .. })) => Source::Image,
+            asked => given(asked.is_some(), "--volume/--mount", &default),
+        };
+        let from = mount.source().as_deref().unwrap_or(std::path::Path::new("")).display();
         let volume = plan.host.volumes.iter().find(|v| v.target == *mount.destination());
         let kind = match volume.map(|v| (&v.name, v.data.is_dir())) {
             Some((Some(name), true)) => format!("volume {name}"),
@@ -141,9 +145,9 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
             None => mount.typ().clone().unwrap_or_else(|| "bind".to_owned()),
         };
         let options = mount.options().as_deref().unwrap_or_default().join(",");
-        let value = format!("{kind} {source} {options}");
+        let value = format!("{kind} {from} {options}");
         let name = format!("mount {}", mount.destination().display());
-        row(&name, value, &given(flag, "--volume/--mount", &default));
+        row(&name, value, &source);
     }
     rows
 }
