@@ -9,6 +9,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::unpack::xattrs;
 use crate::error::{Context as _, Result};
 
 /// What fuse-overlayfs puts into an opaque directory beside the attribute.
@@ -164,29 +165,10 @@ impl Node<'_> {
     /// The attributes that belong into an image, by name.
     pub(crate) fn xattrs(&self) -> rustix::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
         match (&self.children, self.kind()) {
-            (Some(dir), _) => dir.top().map_or(Ok(Vec::new()), xattrs),
-            (None, FileType::RegularFile) => xattrs(self.open()?.as_fd()),
+            (Some(dir), _) => dir.top().map_or(Ok(Vec::new()), |top| xattrs(&top)),
+            (None, FileType::RegularFile) => xattrs(&self.open()?),
             // Neither links nor FIFOs take user attributes: xattr(7).
             _ => Ok(Vec::new()),
         }
     }
-}
-
-fn xattrs(file: BorrowedFd<'_>) -> rustix::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    // xattr(7): neither a list nor a value is larger.
-    const MAX: usize = 64 << 10;
-    let mut names = vec![0; MAX];
-    let len = match rustix::fs::flistxattr(file, &mut names[..]) {
-        Err(Errno::NOTSUP) => 0,
-        other => other?,
-    };
-    let mut out = Vec::new();
-    for name in names[..len].split(|b| *b == 0).filter(|name| super::unpack::keeps_xattr(name)) {
-        let mut value = vec![0; MAX];
-        let len = rustix::fs::fgetxattr(file, name, &mut value[..])?;
-        value.truncate(len);
-        out.push((name.to_vec(), value));
-    }
-    out.sort();
-    Ok(out)
 }

@@ -37,10 +37,7 @@ fn parse<T: DeserializeOwned>(job: Value) -> Result<T> {
 
 fn compared(job: Value) -> Result<Task> {
     let job = parse(job)?;
-    Ok(Task::Work(Box::new(move |_| {
-        let found = compare::run(&job)?;
-        serde_json::to_value(found).map_err(|e| Error::new("cannot report", e.to_string()))
-    })))
+    Ok(Task::Work(Box::new(move |_| answer(compare::run(&job)?))))
 }
 
 fn unpack(job: Value) -> Result<Task> {

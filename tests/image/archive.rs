@@ -244,6 +244,13 @@ impl Place {
         (out, err)
     }
 
+    /// Runs what must succeed and say nothing beside its output, which is returned.
+    pub(crate) fn out(&self, args: &[&str]) -> String {
+        let (out, err) = self.succeed(args);
+        assert_eq!(err, "", "{args:?}");
+        out
+    }
+
     /// Runs what must fail with exit code 125 and leave nothing behind; returns standard error.
     pub(crate) fn fail(&self, args: &[&str]) -> String {
         let output = self.run(args);

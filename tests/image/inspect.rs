@@ -4,12 +4,6 @@ use serde_json::{Value, json};
 
 use crate::archive::*;
 
-fn out(place: &Place, args: &[&str]) -> String {
-    let (out, err) = place.succeed(args);
-    assert_eq!(err, "", "{args:?}");
-    out
-}
-
 const LONG: &str = "/bin/sh -c #(nop) COPY file:0123456789abcdef0123456789abcdef in /";
 
 /// An image of two layers and three steps; returns its id and diffIDs.
@@ -38,7 +32,7 @@ fn shows_what_is_known_of_an_image() {
     let place = Place::new();
     let (id, diff_ids) = load(&place);
     place.succeed(&["tag", "app:1", "example.com/app:2"]);
-    let list: Value = serde_json::from_str(&out(&place, &["inspect", "app:1"])).unwrap();
+    let list: Value = serde_json::from_str(&place.out(&["inspect", "app:1"])).unwrap();
     let image = &list[0];
     let digest = image["Digest"].as_str().unwrap();
     assert!(place.data().join("images/blobs/sha256").join(hex(digest)).exists());
@@ -64,15 +58,12 @@ fn shows_what_is_known_of_an_image() {
     assert_eq!(image["Config"]["Env"], json!(["A=1"]));
     assert_eq!(image["History"].as_array().unwrap().len(), 3);
     assert!(image["Size"].as_u64().unwrap() > 2 * 2048);
-    assert_eq!(
-        out(&place, &["image", "inspect", &hex(&id)[..12]]),
-        out(&place, &["inspect", "app:1"])
-    );
+    assert_eq!(place.out(&["image", "inspect", &hex(&id)[..12]]), place.out(&["inspect", "app:1"]));
 
     let template = r#"{{.ID}} {{index .Labels "k.x"}} {{range .RootFS.Layers}}{{.}},{{end}}"#;
     let expected = format!("{} v {},\n", hex(&id), diff_ids.join(","));
-    assert_eq!(out(&place, &["inspect", "-f", template, "app:1"]), expected);
-    let escaped = out(&place, &["inspect", "--format", "{{.History}}", "app:1"]);
+    assert_eq!(place.out(&["inspect", "-f", template, "app:1"]), expected);
+    let escaped = place.out(&["inspect", "--format", "{{.History}}", "app:1"]);
     assert!(!escaped.contains('\u{1b}'), "{escaped:?}");
 }
 
@@ -97,7 +88,7 @@ fn what_is_missing_does_not_hide_what_is_there() {
 fn history_lists_the_steps_newest_first() {
     let place = Place::new();
     let (id, _) = load(&place);
-    let table = out(&place, &["history", "app:1"]);
+    let table = place.out(&["history", "app:1"]);
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 4, "{table}");
     let headings: Vec<&str> = lines[0].split_whitespace().collect();
@@ -114,14 +105,14 @@ fn history_lists_the_steps_newest_first() {
         "{table}"
     );
     assert!(lines[3].contains(&format!("{}... ", &LONG[..42])), "{table}");
-    assert!(out(&place, &["history", "--no-trunc", "app:1"]).contains(LONG));
+    assert!(place.out(&["history", "--no-trunc", "app:1"]).contains(LONG));
 
     assert_eq!(
-        out(&place, &["history", "-q", "app:1"]),
+        place.out(&["history", "-q", "app:1"]),
         format!("{}\n<missing>\n<missing>\n", &hex(&id)[..12])
     );
-    assert!(out(&place, &["image", "history", "-q", "--no-trunc", "app:1"]).starts_with(&id));
-    let list: Value = serde_json::from_str(&out(&place, &["history", "--json", "app:1"])).unwrap();
+    assert!(place.out(&["image", "history", "-q", "--no-trunc", "app:1"]).starts_with(&id));
+    let list: Value = serde_json::from_str(&place.out(&["history", "--json", "app:1"])).unwrap();
     assert_eq!(list[0]["id"], hex(&id));
     assert_eq!(list[0]["tags"], json!(["localhost/app:1"]));
     assert_eq!(
@@ -132,7 +123,7 @@ fn history_lists_the_steps_newest_first() {
         })
     );
     assert_eq!(list[1]["size"], 0);
-    let text = out(&place, &["history", "--format", "{{.CreatedAt}} {{.Size}}", "app:1"]);
+    let text = place.out(&["history", "--format", "{{.CreatedAt}} {{.Size}}", "app:1"]);
     assert_eq!(text.lines().nth(1), Some("2020-01-02T00:00:00Z 0 B"));
     assert!(place.fail(&["history", "none"]).contains("none"));
 }
@@ -143,6 +134,6 @@ fn history_of_an_image_that_tells_nothing_lists_its_layers() {
     let tars = ["a", "b"].map(|name| (LAYER, Tar::default().file(name, name).end()));
     Layout::new(&tars).write(&place.path("app"), "app");
     place.succeed(&["load", "-i", "app"]);
-    let sizes = out(&place, &["history", "--format", "{{.Size}}{{.CreatedBy}}", "app"]);
+    let sizes = place.out(&["history", "--format", "{{.Size}}{{.CreatedBy}}", "app"]);
     assert_eq!(sizes, "2.05 kB\n2.05 kB\n");
 }

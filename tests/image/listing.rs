@@ -15,16 +15,10 @@ fn load(place: &Place, name: &str, created: &str, labels: &Value) -> String {
     id
 }
 
-fn out(place: &Place, args: &[&str]) -> String {
-    let (out, err) = place.succeed(args);
-    assert_eq!(err, "", "{args:?}");
-    out
-}
-
 /// Names in the order in which they are listed.
 fn names(place: &Place, args: &[&str]) -> String {
     let all = [&["images", "--format", "{{.Repository}}:{{.Tag}}"], args].concat();
-    out(place, &all).trim_end().replace("localhost/", "").replace('\n', " ")
+    place.out(&all).trim_end().replace("localhost/", "").replace('\n', " ")
 }
 
 #[test]
@@ -32,7 +26,7 @@ fn the_newest_is_listed_first() {
     let place = Place::new();
     let old = load(&place, "old", "2020-01-02T03:04:05.678Z", &json!(null));
     let new = load(&place, "new", "2021-01-02T03:04:05+02:00", &json!({ "k": "v" }));
-    let table = out(&place, &["images"]);
+    let table = place.out(&["images"]);
     let lines: Vec<Vec<&str>> = table.lines().map(|l| l.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]);
     assert_eq!(lines[1][..3], ["localhost/new", "latest", &hex(&new)[..12]]);
@@ -41,16 +35,16 @@ fn the_newest_is_listed_first() {
     assert_eq!(lines.len(), 3);
 
     assert_eq!(
-        out(&place, &["images", "-q"]),
+        place.out(&["images", "-q"]),
         format!("{}\n{}\n", &hex(&new)[..12], &hex(&old)[..12])
     );
-    assert_eq!(out(&place, &["images", "-q", "--no-trunc", "old"]), format!("{old}\n"));
-    assert!(out(&place, &["images", "--no-trunc"]).contains(&new));
-    let digests = out(&place, &["images", "--digests"]);
-    let digest = out(&place, &["images", "--format", "{{.Digest}}", "new"]);
+    assert_eq!(place.out(&["images", "-q", "--no-trunc", "old"]), format!("{old}\n"));
+    assert!(place.out(&["images", "--no-trunc"]).contains(&new));
+    let digests = place.out(&["images", "--digests"]);
+    let digest = place.out(&["images", "--format", "{{.Digest}}", "new"]);
     assert!(digests.contains("DIGEST") && digests.contains(digest.trim()), "{digests}");
 
-    let list: Value = serde_json::from_str(&out(&place, &["images", "--json"])).unwrap();
+    let list: Value = serde_json::from_str(&place.out(&["images", "--json"])).unwrap();
     assert_eq!(list[0]["Id"], hex(&new));
     assert_eq!(list[0]["RepoTags"], json!(["localhost/new:latest"]));
     assert_eq!(list[0]["RepoDigests"], json!([format!("localhost/new@{}", digest.trim())]));
@@ -60,7 +54,7 @@ fn the_newest_is_listed_first() {
     assert!(list[0]["Size"].as_u64().unwrap() > 2048);
     assert_eq!(
         list,
-        serde_json::from_str::<Value>(&out(&place, &["images", "--format", "json"])).unwrap()
+        serde_json::from_str::<Value>(&place.out(&["images", "--format", "json"])).unwrap()
     );
 }
 
@@ -69,10 +63,11 @@ fn templates_and_tables() {
     let place = Place::new();
     load(&place, "a", "2020-01-01T00:00:00Z", &json!({ "k": "v" }));
     place.succeed(&["tag", "a", "b:2"]);
-    let text = out(
-        &place,
-        &["images", "--format", r#"table {{.Tag}}\t{{.Repository}} {{index .Labels "k"}}"#],
-    );
+    let text = place.out(&[
+        "images",
+        "--format",
+        r#"table {{.Tag}}\t{{.Repository}} {{index .Labels "k"}}"#,
+    ]);
     assert_eq!(
         text,
         "TAG         REPOSITORY LABELS\nlatest      localhost/a v\n2           localhost/b v\n"
@@ -86,7 +81,7 @@ fn templates_and_tables() {
 fn what_an_image_says_does_not_reach_the_terminal() {
     let place = Place::new();
     load(&place, "a", "2020-01-01T00:00:00Z", &json!({ "k": "\u{1b}]0;x\u{7}" }));
-    let text = out(&place, &["images", "--format", "{{.Labels}}"]);
+    let text = place.out(&["images", "--format", "{{.Labels}}"]);
     assert!(!text.contains('\u{1b}') && text.contains("]0;x"), "{text:?}");
 }
 
@@ -164,11 +159,11 @@ fn names_come_and_go() {
         "example.com/b:2 a:latest first:latest second:latest <none>:<none>"
     );
     assert_eq!(
-        out(&place, &["untag", "first", "a", "example.com/b:2"]),
+        place.out(&["untag", "first", "a", "example.com/b:2"]),
         "Untagged: localhost/a:latest\nUntagged: example.com/b:2\n"
     );
     assert_eq!(names(&place, &[]), "first:latest second:latest <none>:<none>");
-    out(&place, &["untag", "second"]);
+    place.out(&["untag", "second"]);
     assert_eq!(names(&place, &[]), "<none>:<none> <none>:<none>");
     // Both are still there.
     place.succeed(&["tag", first.as_str(), "first"]);

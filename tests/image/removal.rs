@@ -30,12 +30,6 @@ fn load(place: &Place, name: &str, layers: &[&str]) -> String {
     id
 }
 
-fn out(place: &Place, args: &[&str]) -> String {
-    let (out, err) = place.succeed(args);
-    assert_eq!(err, "", "{args:?}");
-    out
-}
-
 fn names_in(dir: PathBuf) -> BTreeSet<String> {
     let entries = fs::read_dir(dir).into_iter().flatten();
     entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
@@ -96,15 +90,15 @@ fn the_last_name_takes_the_image_along_and_shared_layers_stay() {
     let one = load(&place, "one", &["base", "one"]);
     load(&place, "two", &["base", "two"]);
     place.succeed(&["tag", "one", "other:1"]);
-    assert_eq!(out(&place, &["rmi", "one"]), "Untagged: localhost/one:latest\n");
+    assert_eq!(place.out(&["rmi", "one"]), "Untagged: localhost/one:latest\n");
     check_swept(&place);
     assert_eq!(place.layers(), 3);
     let expected = format!("Untagged: localhost/other:1\nDeleted: {}\n", hex(&one));
-    assert_eq!(out(&place, &["rmi", "other:1"]), expected);
+    assert_eq!(place.out(&["rmi", "other:1"]), expected);
     check_swept(&place);
     assert_eq!(place.layers(), 2);
-    assert_eq!(out(&place, &["images", "--format", "{{.Repository}}"]), "localhost/two\n");
-    out(&place, &["rmi", "--all"]);
+    assert_eq!(place.out(&["images", "--format", "{{.Repository}}"]), "localhost/two\n");
+    place.out(&["rmi", "--all"]);
     check_swept(&place);
     assert_eq!((place.layers(), blobs(&place).len()), (0, 0));
     // And it can come back.
@@ -126,7 +120,7 @@ fn several_names_need_force() {
         "Untagged: localhost/one:latest\nUntagged: localhost/two:latest\nDeleted: {}\n",
         hex(&id)
     );
-    assert_eq!(out(&place, &["rmi", "-f", short]), expected);
+    assert_eq!(place.out(&["rmi", "-f", short]), expected);
     check_swept(&place);
     assert_eq!(place.layers(), 0);
 }
@@ -138,7 +132,7 @@ fn an_image_that_is_not_there_does_not_keep_the_others() {
     let err = place.fail(&["rmi", "nothing", "one"]);
     assert!(err.contains("nothing"), "{err}");
     assert_eq!(place.layers(), 0);
-    assert_eq!(out(&place, &["rmi", "--force", "nothing"]), "");
+    assert_eq!(place.out(&["rmi", "--force", "nothing"]), "");
 }
 
 #[test]
@@ -150,7 +144,7 @@ fn prune_takes_what_has_no_name_and_with_all_the_rest() {
     let err = place.fail(&["image", "prune"]);
     assert!(err.contains("Fix: sbx image prune --force"), "{err}");
     assert_eq!(place.layers(), 2);
-    assert_eq!(out(&place, &["image", "prune", "-f"]), format!("Deleted: {}\n", hex(&id)));
+    assert_eq!(place.out(&["image", "prune", "-f"]), format!("Deleted: {}\n", hex(&id)));
     check_swept(&place);
     assert_eq!(place.layers(), 1);
     let mut child =
@@ -172,7 +166,7 @@ fn files_of_subordinate_ids_go() {
         .file("closed/f", "x")
         .end();
     place.import(&tar);
-    out(&place, &["rmi", "x"]);
+    place.out(&["rmi", "x"]);
     check_swept(&place);
     assert_eq!(place.layers(), 0);
 }
@@ -189,7 +183,7 @@ fn what_a_killed_run_left_goes_with_the_next() {
     fs::write(data.join("layers").join(format!("{digits}.opaque")), "").unwrap();
     fs::create_dir_all(data.join("layers").join(format!("{digits}.gone-0")).join("sub")).unwrap();
     fs::create_dir_all(data.join("tmp/work-1-1/tree")).unwrap();
-    out(&place, &["rmi", "one"]);
+    place.out(&["rmi", "one"]);
     check_swept(&place);
     assert_eq!(place.layers(), 1);
 }
@@ -286,10 +280,10 @@ fn images_of_several_platforms_keep_their_parts() {
         "annotations": { "org.opencontainers.image.ref.name": "several" },
     });
     fs::write(place.data().join("images/index.json"), all.to_string()).unwrap();
-    out(&place, &["rmi", "two"]);
+    place.out(&["rmi", "two"]);
     assert_eq!(blobs(&place).len(), 4);
     assert_eq!(place.layers(), 1);
-    out(&place, &["rmi", "several"]);
+    place.out(&["rmi", "several"]);
     assert_eq!((blobs(&place).len(), place.layers()), (0, 0));
 }
 

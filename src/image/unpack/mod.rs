@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use node::settle;
 pub(crate) use tree::{existing_root, make_root};
-pub(super) use xattr::kept as keeps_xattr;
 pub(crate) use xattr::of as xattrs;
 pub(super) use xattr::set as set_xattrs;
 

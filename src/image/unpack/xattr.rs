@@ -11,7 +11,7 @@ const OVERLAY: [&[u8]; 3] = [b"user.overlay.", b"user.fuseoverlayfs.", b"user.co
 
 /// `security.capability` counts inside the user namespace only: the kernel stores the namespace's
 /// root with it (capabilities(7), "Namespaced file capabilities").
-pub(in crate::image) fn kept(name: &[u8]) -> bool {
+fn kept(name: &[u8]) -> bool {
     name == b"security.capability"
         || (name.starts_with(b"user.")
             && name.len() > 5
@@ -20,7 +20,7 @@ pub(in crate::image) fn kept(name: &[u8]) -> bool {
             && !OVERLAY.iter().any(|prefix| name.starts_with(prefix)))
 }
 
-/// The attributes of a file that would be kept.
+/// The attributes of a file that would be kept, by name.
 pub(crate) fn of(file: &impl AsFd) -> rustix::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     // What the kernel allows: xattr(7).
     let mut names = vec![0u8; 1 << 16];
@@ -35,6 +35,7 @@ pub(crate) fn of(file: &impl AsFd) -> rustix::io::Result<Vec<(Vec<u8>, Vec<u8>)>
         value.truncate(len);
         list.push((name.to_owned(), value));
     }
+    list.sort();
     Ok(list)
 }
 
