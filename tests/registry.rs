@@ -275,6 +275,10 @@ fn run_pulls_what_is_missing() {
     let said =
         elsewhere(&world, &other, &["run", "--rm", "--pull", "never", &name, "true"]).fails(125);
     assert!(said.contains("no image in the store"), "{said}");
+    // A mistyped name is answered with what is here as well.
+    let typo = format!("{}/busybix", registry.host);
+    let said = world.sbx(["run", "--rm", &typo, "true"]).fails(125);
+    assert!(said.contains("no such image or tag") && said.contains("there is"), "{said}");
     for image in [name.as_str(), "app:1", "short:1"] {
         let fresh = world.folder();
         let run = ["run", "--rm", image, "echo", "ran"];

@@ -228,6 +228,7 @@ pub(crate) fn mismatch(label: &str, kind: &str, expected: &Digest, found: &Diges
         format!("cannot take {label}"),
         format!("its {kind} is {found}, expected {expected}: it is damaged or was tampered with"),
     )
+    .fix("get it again from where it came from")
 }
 
 /// Makes the tree appear under its diffID, whole and on disk.

@@ -87,7 +87,11 @@ pub(crate) fn for_run(name: &str, when: Pull, dirs: &Dirs, config: &ConfigFile) 
     };
     let verify = config.registries.verifies(&remote.name.domain);
     let access = Access { verify, ..Access::default() };
-    one(dirs, &remote, when, &access, false)?;
+    one(dirs, &remote, when, &access, false).map_err(|e| match found {
+        // A name that was mistyped is more like one that is here.
+        Err(here) => Error { why: format!("{}; {}", e.why, here.why), ..e },
+        Ok(_) => e,
+    })?;
     store.find(&remote.stored_name())
 }
 

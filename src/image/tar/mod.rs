@@ -327,6 +327,7 @@ fn truncated(label: &str) -> Error {
         format!("cannot unpack {label}"),
         "it is truncated: it ends in the middle of an entry",
     )
+    .fix("get it again from where it came from")
 }
 
 #[cfg(test)]
