@@ -47,7 +47,9 @@ lint)
     exit 0
     ;;
 bench)
-    need_packages uidmap util-linux busybox-static fuse-overlayfs hyperfine jq bubblewrap crun podman conmon
+    need_packages uidmap util-linux busybox-static fuse-overlayfs hyperfine jq bubblewrap crun podman conmon \
+        skopeo umoci debootstrap curl
+    need_tool docker-registry usr/bin/docker-registry
     ;;
 *)
     die "usage: setup.sh run|test|lint|bench"
