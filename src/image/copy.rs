@@ -1,8 +1,10 @@
 //! Copies a directory of a merged tree, in a user namespace: with owners, modes, attributes and times.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -10,7 +12,7 @@ use rustix::fs::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::stack::{Dir, Node, Other, Stack};
+use super::merged::{Merged, Node};
 use super::unpack;
 use crate::error::{Context, Error, Result};
 use crate::userns::idmap::{Range, to_outside};
@@ -29,44 +31,17 @@ impl Ids {
 }
 
 struct Copy<'a> {
-    from: &'a Stack,
     to: &'a OwnedFd,
     ids: &'a Ids,
-    /// Files with more names than one, by layer and inode.
-    linked: HashMap<(usize, u64), PathBuf>,
+    /// Files with more names than one, by device and inode.
+    linked: HashMap<(u64, u64), PathBuf>,
 }
 
-/// Copies what is in `dir` to the empty directory `to`, which then looks like `dir`.
-pub(crate) fn copy(from: &Stack, dir: Dir, to: &OwnedFd, ids: &Ids) -> Result<()> {
+/// Copies what is in `from` to the empty directory `to`, which then looks like `from`.
+pub(crate) fn copy(from: &Merged, to: &OwnedFd, ids: &Ids) -> Result<()> {
     // Modes come from the image alone.
     rustix::process::umask(Mode::empty());
-    let mut copy = Copy { from, to, ids, linked: HashMap::new() };
-    let mut done: Vec<(PathBuf, Dir)> = Vec::new();
-    let mut todo = vec![(PathBuf::from("."), dir)];
-    while let Some((path, dir)) = todo.pop() {
-        let what = || format!("cannot copy {}", path.display());
-        for (name, node) in from.children(&dir).what(what)? {
-            let path = path.join(name);
-            match node {
-                Node::Dir(dir) => {
-                    rustix::fs::mkdirat(to, &path, Mode::RWXU)
-                        .what(|| format!("cannot make {}", path.display()))?;
-                    todo.push((path, dir));
-                }
-                Node::Other(other) => copy.other(&path, &other)?,
-            }
-        }
-        done.push((path, dir));
-    }
-    // What is made in a directory changes its times, and may need more than its mode allows.
-    for (path, dir) in done.iter().rev() {
-        let what = || format!("cannot copy {}", path.display());
-        let made = copy.open(path, OFlags::RDONLY | OFlags::DIRECTORY).what(what)?;
-        look_like(&made, &dir.stat, ids)?;
-        attributes(&from.open_dir(dir).what(what)?, &made).what(what)?;
-        rustix::fs::futimens(&made, &times(&dir.stat)).what(what)?;
-    }
-    Ok(())
+    Copy { to, ids, linked: HashMap::new() }.directory(from, Path::new("."))
 }
 
 /// Owner and mode.
@@ -86,6 +61,26 @@ pub(crate) fn owner(uid: u32, gid: u32, ids: &Ids) -> Result<(u32, u32)> {
 }
 
 impl Copy<'_> {
+    fn directory(&mut self, from: &Merged, path: &Path) -> Result<()> {
+        let what = || format!("cannot copy {}", path.display());
+        for name in from.names().what(what)? {
+            let Some(node) = from.child(&name).what(what)? else { continue };
+            let path = path.join(OsStr::from_bytes(name.to_bytes()));
+            let Some(dir) = &node.children else {
+                self.other(&path, &node)?;
+                continue;
+            };
+            rustix::fs::mkdirat(self.to, &path, Mode::RWXU)
+                .what(|| format!("cannot make {}", path.display()))?;
+            self.directory(dir, &path)?;
+        }
+        // What is made in a directory changes its times, and may need more than its mode allows.
+        let Some(top) = from.top() else { return Ok(()) };
+        let stat = from.stat().what(what)?;
+        let made = self.open(path, OFlags::RDONLY | OFlags::DIRECTORY).what(what)?;
+        self.finish(&made, &stat, &unpack::xattrs(&top).what(what)?, what)
+    }
+
     fn open(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         // openat2(2) refuses a mode where nothing is made.
@@ -94,54 +89,55 @@ impl Copy<'_> {
         openat2(self.to, path, flags | OFlags::CLOEXEC, mode, resolve)
     }
 
-    fn other(&mut self, path: &Path, other: &Other) -> Result<()> {
-        let what = || format!("cannot copy {}", other.path.display());
-        if other.stat.st_nlink > 1 {
-            let id = (other.layer, other.stat.st_ino);
-            if let Some(first) = self.linked.get(&id) {
+    fn other(&mut self, path: &Path, node: &Node<'_>) -> Result<()> {
+        let what = || format!("cannot copy {}", path.display());
+        if node.stat.st_nlink > 1 {
+            if let Some(first) = self.linked.get(&node.id()) {
                 let flags = AtFlags::empty();
                 return rustix::fs::linkat(self.to, first, self.to, path, flags).what(what);
             }
-            self.linked.insert(id, path.to_owned());
+            self.linked.insert(node.id(), path.to_owned());
         }
-        match FileType::from_raw_mode(other.stat.st_mode) {
-            FileType::RegularFile => return self.file(path, other),
+        match node.kind() {
+            FileType::RegularFile => return self.file(path, node),
             FileType::Symlink => {
-                let target = self.from.read_link(other).what(what)?;
+                let target = node.target().what(what)?;
                 rustix::fs::symlinkat(target, self.to, path).what(what)?;
             }
             // A socket without the program that listens to it, a device: a layer has none.
             FileType::Fifo => {
-                let mode = Mode::from_raw_mode(other.stat.st_mode & 0o7777);
+                let mode = Mode::from_raw_mode(node.stat.st_mode & 0o7777);
                 rustix::fs::mknodat(self.to, path, FileType::Fifo, mode, 0).what(what)?;
             }
             _ => return Ok(()),
         }
-        let (uid, gid) = owner(other.stat.st_uid, other.stat.st_gid, self.ids)?;
+        let (uid, gid) = owner(node.stat.st_uid, node.stat.st_gid, self.ids)?;
         let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         let nofollow = AtFlags::SYMLINK_NOFOLLOW;
         rustix::fs::chownat(self.to, path, uid, gid, nofollow).what(what)?;
-        rustix::fs::utimensat(self.to, path, &times(&other.stat), nofollow).what(what)
+        rustix::fs::utimensat(self.to, path, &times(&node.stat), nofollow).what(what)
     }
 
-    fn file(&self, path: &Path, other: &Other) -> Result<()> {
-        let what = || format!("cannot copy {}", other.path.display());
-        let from = self.from.open_file(other).what(what)?;
+    fn file(&self, path: &Path, node: &Node<'_>) -> Result<()> {
+        let what = || format!("cannot copy {}", path.display());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let made = self.open(path, flags).what(what)?;
-        let (mut from, mut made) = (File::from(from), File::from(made));
-        std::io::copy(&mut from, &mut made).what(what)?;
-        let (from, made) = (OwnedFd::from(from), OwnedFd::from(made));
-        look_like(&made, &other.stat, self.ids)?;
-        // A change of owner takes capabilities away, so attributes come after it.
-        attributes(&from, &made).what(what)?;
-        rustix::fs::futimens(&made, &times(&other.stat)).what(what)
+        let mut made = File::from(self.open(path, flags).what(what)?);
+        std::io::copy(&mut node.open().what(what)?, &mut made).what(what)?;
+        self.finish(&made.into(), &node.stat, &node.xattrs().what(what)?, what)
     }
-}
 
-/// Those that unpacking keeps.
-fn attributes(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
-    unpack::set_xattrs(to.as_fd(), &unpack::xattrs(from)?).map(drop)
+    fn finish(
+        &self,
+        made: &OwnedFd,
+        stat: &Stat,
+        xattrs: &[(Vec<u8>, Vec<u8>)],
+        what: impl Fn() -> String,
+    ) -> Result<()> {
+        look_like(made, stat, self.ids)?;
+        // A change of owner takes capabilities away, so attributes come after it.
+        unpack::set_xattrs(made.as_fd(), xattrs).what(&what)?;
+        rustix::fs::futimens(made, &times(stat)).what(what)
+    }
 }
 
 fn times(stat: &Stat) -> Timestamps {

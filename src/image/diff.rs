@@ -5,12 +5,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::changes::{self, Kind, MountTargets, Sink};
-use super::merged::{Merged, Node};
-use crate::error::{Context as _, Result};
+use super::merged::{self, Merged, Node};
+use crate::error::Result;
 use crate::userns::idmap::IdMap;
 use crate::userns::worker;
 
@@ -26,8 +25,7 @@ pub(crate) struct Trees {
     pub(crate) targets: Vec<PathBuf>,
 }
 
-/// Trees that are open: reaching them may need the caller's groups, and reading them does need the user
-/// namespace.
+/// Trees that are open.
 pub(crate) struct Opened {
     new: Vec<OwnedFd>,
     old: Vec<OwnedFd>,
@@ -36,14 +34,9 @@ pub(crate) struct Opened {
 
 impl Trees {
     pub(crate) fn open(&self) -> Result<Opened> {
-        let open = |dir: &PathBuf| {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            rustix::fs::open(dir, flags, Mode::empty())
-                .what(|| format!("cannot open {}", dir.display()))
-        };
         Ok(Opened {
-            new: self.new.iter().map(open).collect::<Result<_>>()?,
-            old: self.old.iter().map(open).collect::<Result<_>>()?,
+            new: merged::open(self.new.iter())?,
+            old: merged::open(self.old.iter())?,
             targets: MountTargets::new(&self.targets),
         })
     }
@@ -52,18 +45,9 @@ impl Trees {
 impl Opened {
     /// Tells `sink` how the new trees differ from the old ones.
     pub(super) fn compare(&self, sink: &mut dyn Sink) -> Result<()> {
-        raise_files();
         let (new, old) = (Merged::new(&self.new)?, Merged::new(&self.old)?);
         changes::compare(new, &old, &self.targets, sink)
     }
-}
-
-/// A walk holds a descriptor for each layer of each directory on its way.
-fn raise_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // What cannot be had is missed only by very deep trees, and that is an error that says so.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// A path with a leading slash and what became of it: `A`, `C` or `D`.

@@ -12,6 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::merged;
 use crate::error::{Context, Error, Result};
 
 /// More than any real one: a file that is larger is not read (CVE-2024-9676).
@@ -55,7 +56,7 @@ fn read_small(lowers: &[PathBuf], path: &str) -> Result<String> {
 }
 
 /// The topmost layer that shows the file, and its path there without links.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     lowers: &[PathBuf],
     path: &Path,
 ) -> Result<Option<(OwnedFd, PathBuf)>, Errno> {
@@ -138,7 +139,7 @@ fn look_up(layers: &[OwnedFd], path: &Path) -> Result<Option<(usize, FileType)>,
     Ok(None)
 }
 
-pub(super) fn is_opaque(layer: &OwnedFd, dir: &Path) -> Result<bool, Errno> {
+fn is_opaque(layer: &OwnedFd, dir: &Path) -> Result<bool, Errno> {
     let fd = openat2(
         layer,
         dir,
@@ -146,12 +147,7 @@ pub(super) fn is_opaque(layer: &OwnedFd, dir: &Path) -> Result<bool, Errno> {
         Mode::empty(),
         ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
     )?;
-    let mut value = [0u8; 1];
-    match rustix::fs::fgetxattr(&fd, "user.overlay.opaque", &mut value) {
-        Ok(1) => Ok(value == *b"y"),
-        Ok(_) | Err(Errno::NODATA | Errno::RANGE | Errno::NOTSUP) => Ok(false),
-        Err(e) => Err(e),
-    }
+    merged::is_opaque(&fd)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `sbx export`: a container's file system as an archive.
+//! `sbx export`: a container's file system as an archive, and a volume's files likewise.
 
 use super::archive::Archive;
 use super::kept;
@@ -6,9 +6,10 @@ use crate::cli::archive::ExportArgs;
 use crate::error::{Context as _, Error, Result};
 use crate::host::dirs::Dirs;
 use crate::host::ids::{Caller, SubIds};
+use crate::image::diff::Trees;
 use crate::image::pack;
 use crate::image::store::Store;
-use crate::userns::idmap;
+use crate::userns::idmap::{self, IdMap};
 
 pub(crate) fn export(args: &ExportArgs) -> Result<u8> {
     let dirs = Dirs::from_env()?;
@@ -17,10 +18,14 @@ pub(crate) fn export(args: &ExportArgs) -> Result<u8> {
     let caller = Caller::current();
     let map = idmap::for_store(&caller, &SubIds::of(&caller)?)?;
     let archive = Archive::new(args.output.as_deref(), "sbx export -o FILE CONTAINER")?;
+    write(&map, container.trees(Some(Vec::new())), archive)?;
+    Ok(0)
+}
+
+/// Writes what `trees` show. Compared with nothing, everything is there to be written.
+pub(super) fn write(map: &IdMap, trees: Trees, archive: Archive) -> Result<()> {
     let file = archive.file.try_clone().what(|| "cannot write the archive")?;
-    // Compared with nothing, everything is there to be written.
-    let job = pack::Job { trees: container.trees(Some(Vec::new())), layer: false };
-    let report = pack::run(&map, &job, file.into())?;
+    let report = pack::run(map, &pack::Job { trees, layer: false }, file.into())?;
     if report.reader_gone {
         let why = "whoever read it went away before its end";
         return Err(Error::new("cannot write the archive", why).fix("-o FILE"));
@@ -28,6 +33,5 @@ pub(crate) fn export(args: &ExportArgs) -> Result<u8> {
     if report.skipped > 0 {
         eprintln!("sbx: warning: left out {} sockets or device nodes", report.skipped);
     }
-    archive.finish()?;
-    Ok(0)
+    archive.finish()
 }

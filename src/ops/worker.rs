@@ -9,7 +9,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::image::{compare, diff, layer, pack};
 use crate::stage::fuse;
 use crate::userns::worker::{self, Task};
-use crate::volume::{archive, fill};
+use crate::volume::fill;
 
 /// The value is the exit code; what went wrong has been reported to the parent.
 pub(crate) fn main() -> u8 {
@@ -22,10 +22,6 @@ pub(crate) fn main() -> u8 {
             Ok(Task::Work(Box::new(move |_| fill().map(|()| Value::Null))))
         }
         pack::JOB => pack(&parse(job)?),
-        archive::EXPORT => {
-            let export = archive::prepare(&parse(job)?)?;
-            Ok(Task::Work(Box::new(move |_| export().map(Value::from))))
-        }
         fuse::JOB => Ok(Task::Become(fuse::program(parse(job)?))),
         _ => Err(Error::new("cannot work", format!("the job {kind:?} is not known"))),
     })

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::DATA;
 use crate::error::{Context, Error, Result, errno_text};
 use crate::image::copy::{self, Ids};
-use crate::image::stack::Stack;
+use crate::image::merged::{self, Merged};
+use crate::image::view;
 use crate::userns::idmap::IdMap;
 use crate::userns::worker;
 
@@ -58,11 +59,11 @@ pub(super) fn run(map: &IdMap, volume: &Path, used: bool, content: &Content) -> 
 pub(crate) fn prepare(job: Job) -> Result<impl FnOnce() -> Result<()>> {
     let volume =
         File::open(&job.volume).what(|| format!("cannot open {}", job.volume.display()))?;
-    let image = Stack::open(&job.content.lowers).what(|| "cannot open the image's layers")?;
-    Ok(move || fill(&volume.into(), &image, &job))
+    let layers = merged::open(job.content.lowers.iter().rev())?;
+    Ok(move || fill(&volume.into(), &layers, &job))
 }
 
-fn fill(volume: &OwnedFd, image: &Stack, job: &Job) -> Result<()> {
+fn fill(volume: &OwnedFd, layers: &[OwnedFd], job: &Job) -> Result<()> {
     let content = &job.content;
     let what = || format!("cannot fill the volume for {}", content.target.display());
     let data = open(volume, DATA).what(what)?;
@@ -70,14 +71,17 @@ fn fill(volume: &OwnedFd, image: &Stack, job: &Job) -> Result<()> {
     if entries.any(|e| e.is_ok_and(|e| e.file_name() != c"." && e.file_name() != c"..")) {
         return Ok(());
     }
-    let found = image.find(&content.target).what(what)?;
+    let found = match view::resolve(&content.lowers, &content.target).what(what)? {
+        Some((_, real)) => Merged::new(layers)?.descend(&real).what(what)?,
+        None => None,
+    };
     let Some(dir) = found else {
         let (uid, gid) = copy::owner(content.uid, content.gid, &content.ids)?;
         let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
         return rustix::fs::fchown(&data, Some(uid), Some(gid)).what(what);
     };
-    if !content.copy || image.children(&dir).what(what)?.is_empty() {
-        return copy::look_like(&data, &dir.stat, &content.ids);
+    if !content.copy || dir.is_empty().what(what)? {
+        return copy::look_like(&data, &dir.stat().what(what)?, &content.ids);
     }
     if job.used {
         let why = "it is empty, and mounted in a container that brought no files of an image";
@@ -89,7 +93,7 @@ fn fill(volume: &OwnedFd, image: &Stack, job: &Job) -> Result<()> {
         .map_err(|e| Error::new(what(), errno_text(e.errno.raw_os_error())))?;
     rustix::fs::mkdirat(volume, STAGED, Mode::RWXU).what(what)?;
     let staged = open(volume, STAGED).what(what)?;
-    copy::copy(image, dir, &staged, &content.ids)?;
+    copy::copy(&dir, &staged, &content.ids)?;
     rustix::fs::syncfs(&staged).what(what)?;
     // rename(2) replaces an empty directory.
     rustix::fs::renameat(volume, STAGED, volume, DATA).what(what)

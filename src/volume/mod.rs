@@ -3,8 +3,8 @@
 //! `volumes/NAME/` holds `data/`, which is what a container sees, and beside it `volume.json` and a
 //! lock, which no container ever sees.
 
-pub(crate) mod archive;
 pub(crate) mod fill;
+pub(crate) mod import;
 mod name;
 pub(crate) mod store;
 

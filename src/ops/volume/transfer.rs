@@ -1,16 +1,18 @@
 //! `sbx volume import` and `export`.
 
 use std::fs::File;
-use std::io::IsTerminal as _;
 
 use crate::cli::volume::{ExportArgs, ImportArgs};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Result};
 use crate::host::HostFacts;
+use crate::image::diff::Trees;
 use crate::image::ingest::Watch as _;
+use crate::ops::archive::Archive;
+use crate::ops::export;
 use crate::ops::import::stdin;
 use crate::ops::progress::Progress;
 use crate::userns::idmap::MoreIds;
-use crate::volume::archive;
+use crate::volume::import;
 use crate::volume::store::Store;
 
 pub(super) fn import(store: &Store, facts: &HostFacts, args: &ImportArgs) -> Result<()> {
@@ -28,7 +30,7 @@ pub(super) fn import(store: &Store, facts: &HostFacts, args: &ImportArgs) -> Res
     let more_ids = MoreIds::of(&facts.caller, &facts.subids);
     let watch = |done| progress.progress(done, total);
     let map = store.map();
-    let skipped = archive::import(map, more_ids, found.mountpoint(), input, &label, &watch)?;
+    let skipped = import::run(map, more_ids, found.mountpoint(), input, &label, &watch)?;
     if let Some(skipped) = skipped {
         progress.warn(&format!("{label}: {skipped}"));
     }
@@ -39,21 +41,7 @@ pub(super) fn export(store: &Store, args: &ExportArgs) -> Result<()> {
     let found = store.find(&args.name)?;
     let fix = format!("sbx volume export {0} -o {0}.tar", found.name);
     let _held = store.hold(&found.name, None)?;
-    let out = match &args.output {
-        Some(path) => File::create(path).what(|| format!("cannot write {}", path.display()))?,
-        None if std::io::stdout().is_terminal() => {
-            let why = "standard output is a terminal";
-            return Err(Error::new("cannot write an archive", why).fix(fix));
-        }
-        None => {
-            let out = rustix::stdio::stdout().try_clone_to_owned();
-            File::from(out.what(|| "cannot use standard output")?)
-        }
-    };
-    let skipped = archive::export(store.map(), found.mountpoint(), out)?;
-    if skipped > 0 {
-        let text = format!("left out {skipped} sockets and devices, which an archive cannot hold");
-        Progress::new().warn(&text);
-    }
-    Ok(())
+    let archive = Archive::new(args.output.as_deref(), &fix)?;
+    let trees = Trees { new: vec![found.mountpoint()], old: Vec::new(), targets: Vec::new() };
+    export::write(store.map(), trees, archive)
 }
