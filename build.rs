@@ -15,6 +15,7 @@ mod profile {
     pub(crate) mod capability;
     pub(crate) mod compile;
     pub(crate) mod errno;
+    pub(crate) mod layers;
     pub(crate) mod parse;
     pub(crate) mod policy;
     pub(crate) mod ranges;
@@ -26,12 +27,14 @@ mod profile {
 }
 
 use profile::capability::CapSet;
-use profile::parse::Document;
-use profile::policy::Policy;
+use profile::layers::{Document, Settings};
+use profile::parse::Sets;
+use profile::policy::{Policy, relevant};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const BUILTINS: [&str; 2] = ["default", "unconfined"];
+/// A profile comes after the one that it extends. The first has the sets that all files may use.
+const BUILTINS: [&str; 6] = ["default", "strict", "dev", "ci", "nested", "unconfined"];
 
 fn main() -> Result<()> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
@@ -50,51 +53,135 @@ fn main() -> Result<()> {
     }
 
     let mut source = String::from("pub(super) static BUILTINS: &[Builtin] = &[\n");
+    let mut read: Vec<Read> = Vec::new();
+    let mut sets: Sets = &[];
     for name in BUILTINS {
         let path = root.join("profiles").join(format!("{name}.toml"));
         let text = std::fs::read_to_string(&path)?;
-        let document = profile::parse::document(&text).map_err(|p| {
+        let place = format!("built-in profile {name}");
+        let document = profile::parse::document(&text, &place, sets).map_err(|p| {
             let hint = p.suggestion.map(|s| format!(" (did you mean {s}?)")).unwrap_or_default();
             let (path, key) = (path.display(), p.key);
             format!("{path}:{}:{}: {key}: {}{hint}", p.line, p.column, p.message)
         })?;
-        builtin(&mut source, &out, name, &path, &document)
-            .map_err(|e| format!("{}: {e}", path.display()))?;
+        if sets.is_empty() {
+            sets = defined(&document);
+        }
+        let one =
+            Read::new(name, document, &read).map_err(|e| format!("{}: {e}", path.display()))?;
+        builtin(&mut source, &out, &path, &one).map_err(|e| format!("{}: {e}", path.display()))?;
+        read.push(one);
+    }
+    source.push_str("];\n");
+    source.push_str("pub(super) static SETS: Sets = &[\n");
+    for (name, calls) in sets {
+        writeln!(source, "({name:?}, &{calls:?}),")?;
     }
     source.push_str("];\n");
     std::fs::write(out.join("profiles.rs"), source)?;
     Ok(())
 }
 
-/// A built-in profile has nothing to fall back on: it says everything.
-fn builtin(
-    source: &mut String,
-    out: &Path,
-    name: &str,
-    path: &Path,
-    document: &Document,
-) -> Result<()> {
-    let missing = |what: &str| format!("{what} is missing");
-    let capabilities = document.capabilities.ok_or_else(|| missing("capabilities.keep"))?;
-    let masked = document.masked_paths.as_ref().ok_or_else(|| missing("paths.masked"))?;
-    let readonly = document.readonly_paths.as_ref().ok_or_else(|| missing("paths.read-only"))?;
-    let nnp = document.no_new_privileges.ok_or_else(|| missing("process.no-new-privileges"))?;
-    let policy = document.seccomp.as_ref().ok_or_else(|| missing("seccomp"))?;
-    writeln!(source, "Builtin {{\n    name: {name:?},\n    source: include_str!({path:?}),")?;
-    writeln!(source, "    capabilities: CapSet({:#x}),", capabilities.0)?;
-    writeln!(source, "    masked_paths: &{masked:?},\n    readonly_paths: &{readonly:?},")?;
-    writeln!(source, "    no_new_privileges: {nnp},\n    rlimits: &[")?;
-    for limit in &document.limits {
+/// The sets of calls that a file defines.
+fn defined(document: &Document) -> Sets {
+    let rules = document.seccomp.iter().flat_map(|s| &s.rules);
+    let named = rules.filter(|r| r.name.starts_with('@'));
+    let leak = |text: &String| -> &'static str { text.clone().leak() };
+    let set = |r: &profile::policy::Rule| {
+        let calls: &'static [&'static str] = r.syscalls.iter().map(leak).collect::<Vec<_>>().leak();
+        (leak(&r.name), calls)
+    };
+    named.map(set).collect::<Vec<_>>().leak()
+}
+
+/// A built-in profile with all that it extends.
+struct Read {
+    name: &'static str,
+    chain: Vec<&'static str>,
+    document: Document,
+    settings: Settings,
+    policy: Policy,
+}
+
+impl Read {
+    fn new(name: &'static str, document: Document, earlier: &[Read]) -> Result<Self> {
+        let base = match &document.extends {
+            Some(base) => Some(
+                earlier
+                    .iter()
+                    .find(|r| r.name == base)
+                    .ok_or("extends what does not come before it")?,
+            ),
+            None => None,
+        };
+        if base.is_none() && (document.capabilities.is_none() || document.masked.is_none()) {
+            return Err("a profile that extends none says everything".into());
+        }
+        let mut chain = base.map(|b| b.chain.clone()).unwrap_or_default();
+        chain.push(name);
+        let mut settings = base.map(|b| b.settings.clone()).unwrap_or_default();
+        settings.apply(&document);
+        let policy = match (&document.seccomp, base) {
+            (None, Some(base)) => base.policy.clone(),
+            (Some(own), Some(base)) => own.over(base.policy.clone()),
+            (Some(own), None) if own.default.is_some() => own.over(Policy::nothing()),
+            _ => return Err("a profile that extends none has a filter".into()),
+        };
+        Ok(Read { name, chain, document, settings, policy })
+    }
+}
+
+fn builtin(source: &mut String, out: &Path, path: &Path, read: &Read) -> Result<()> {
+    let Read { name, chain, document, settings, policy } = read;
+    let description = document.description.as_deref().ok_or("description is missing")?;
+    writeln!(source, "Builtin {{\n    name: {name:?},\n    description: {description:?},")?;
+    writeln!(source, "    chain: &{chain:?},\n    source: include_str!({path:?}),")?;
+    writeln!(source, "    settings: || {},", literal(settings)?)?;
+    writeln!(source, "    relevant: CapSet({:#x}),", relevant(&policy.rules).0)?;
+    filters(source, out, name, policy, settings.capabilities)?;
+    source.push_str("},\n");
+    Ok(())
+}
+
+/// The settings as an expression.
+fn literal(settings: &Settings) -> Result<String> {
+    // Destructured, so that a setting that is added cannot be forgotten here.
+    let Settings {
+        no_new_privileges,
+        timeout,
+        capabilities,
+        masked,
+        read_only,
+        limits,
+        read_only_root,
+        tmpfs,
+        volumes,
+        user_namespace,
+        network,
+        env_set,
+        env_pass,
+    } = settings;
+    let word = |value: &Option<String>| match value {
+        Some(value) => format!("Some({value:?}.to_owned())"),
+        None => "None".to_owned(),
+    };
+    let words = |list: &[String]| format!("strings(&{list:?})");
+    let mut out = String::from("Settings {\n");
+    writeln!(out, "no_new_privileges: {no_new_privileges}, timeout: {},", word(timeout))?;
+    writeln!(out, "capabilities: CapSet({:#x}), limits: vec![", capabilities.0)?;
+    for limit in limits {
         writeln!(
-            source,
-            "        Rlimit {{ kind: Resource::{:?}, soft: {:?}, hard: {:?} }},",
+            out,
+            "Rlimit {{ kind: Resource::{:?}, soft: {:?}, hard: {:?} }},",
             limit.kind, limit.soft, limit.hard
         )?;
     }
-    writeln!(source, "    ],\n    relevant: CapSet({:#x}),", policy.relevant().0)?;
-    filters(source, out, name, policy, capabilities)?;
-    source.push_str("},\n");
-    Ok(())
+    writeln!(out, "], masked: {}, read_only: {},", words(masked), words(read_only))?;
+    writeln!(out, "read_only_root: {read_only_root:?}, tmpfs: {},", words(tmpfs))?;
+    writeln!(out, "volumes: {}, user_namespace: {},", words(volumes), word(user_namespace))?;
+    writeln!(out, "network: {}, env_pass: {},", word(network), words(env_pass))?;
+    writeln!(out, "env_set: pairs(&{env_set:?}) }}")?;
+    Ok(out)
 }
 
 /// Filters for the capability sets that nearly every start has: the profile's own, none at all
@@ -106,7 +193,7 @@ fn filters(
     policy: &Policy,
     capabilities: CapSet,
 ) -> Result<()> {
-    let relevant = policy.relevant();
+    let relevant = relevant(&policy.rules);
     let mut sets: Vec<CapSet> = Vec::new();
     for set in [capabilities, CapSet::EMPTY, CapSet::ALL].map(|c| c.intersection(relevant)) {
         if !sets.contains(&set) {

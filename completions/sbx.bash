@@ -52,6 +52,9 @@ _sbx() {
             sbx,logout)
                 cmd="sbx__subcmd__logout"
                 ;;
+            sbx,profile)
+                cmd="sbx__subcmd__profile"
+                ;;
             sbx,ps)
                 cmd="sbx__subcmd__ps"
                 ;;
@@ -118,6 +121,18 @@ _sbx() {
             sbx__subcmd__image,untag)
                 cmd="sbx__subcmd__image__subcmd__untag"
                 ;;
+            sbx__subcmd__profile,check)
+                cmd="sbx__subcmd__profile__subcmd__check"
+                ;;
+            sbx__subcmd__profile,diff)
+                cmd="sbx__subcmd__profile__subcmd__diff"
+                ;;
+            sbx__subcmd__profile,ls)
+                cmd="sbx__subcmd__profile__subcmd__ls"
+                ;;
+            sbx__subcmd__profile,show)
+                cmd="sbx__subcmd__profile__subcmd__show"
+                ;;
             sbx__subcmd__system,check)
                 cmd="sbx__subcmd__system__subcmd__check"
                 ;;
@@ -149,7 +164,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-h -V --help --version commit diff doctor history image images export import inspect load login logout ps pull push rm rmi run system tag untag volume save"
+            opts="-h -V --help --version commit diff doctor history image images export import inspect load login logout profile ps pull push rm rmi run system tag untag volume save"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -616,6 +631,76 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sbx__subcmd__profile)
+            opts="-h --help check diff ls show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__profile__subcmd__check)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__profile__subcmd__diff)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__profile__subcmd__ls)
+            opts="-q -h --quiet --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__profile__subcmd__show)
+            opts="-h --resolved --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sbx__subcmd__ps)
             opts="-a -q -h --all --quiet --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -727,6 +812,10 @@ _sbx() {
             case "${prev}" in
                 --rootfs)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --read-only)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --pull)

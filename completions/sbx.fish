@@ -38,6 +38,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -f -a "inspect" -d 'Show all that 
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "load" -d 'Load images from an archive or an OCI layout'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "login" -d 'Write a login for a registry down, for sbx, podman and docker'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "logout" -d 'Take a login away'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "profile" -d 'Look at profiles: what a sandbox may do'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "ps" -d 'List containers that were kept: those run without --rm'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "pull" -d 'Download images from a registry'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "push" -d 'Upload an image to a registry'
@@ -146,6 +147,20 @@ complete -c sbx -n "__fish_sbx_using_subcommand login" -s h -l help -d 'Print he
 complete -c sbx -n "__fish_sbx_using_subcommand logout" -l authfile -d 'The file [default: $XDG_RUNTIME_DIR/containers/auth.json]' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand logout" -s a -l all -d 'All logins of the file'
 complete -c sbx -n "__fish_sbx_using_subcommand logout" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check diff ls show" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check diff ls show" -f -a "check" -d 'Check profiles: keys, words, system calls, contradictions, and what they extend'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check diff ls show" -f -a "diff" -d 'Show what two profiles say differently'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check diff ls show" -f -a "ls" -d 'List the built-in profiles and yours'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check diff ls show" -f -a "show" -d 'Print a profile'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from diff" -l json -d 'Print as JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print names only'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from ls" -l json -d 'Print as JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l resolved -d 'Every value, also those of the profiles that it extends'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l json -d 'With --resolved: as JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s a -l all -d 'Those that have ended, too'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s q -l quiet -d 'Ids only'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l json -d 'As JSON'
@@ -173,6 +188,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand rmi" -s a -l all -d 'All images'
 complete -c sbx -n "__fish_sbx_using_subcommand rmi" -s f -l force -d 'Also an image that is in use, whose files then stay, and by its id one of several names'
 complete -c sbx -n "__fish_sbx_using_subcommand rmi" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rootfs -d 'Use this directory as the root; with :O changes go to a throw-away overlay' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l read-only -d 'Mount the root read-only; /run, /tmp and /var/tmp become private tmpfs' -r -f -a "true\t''
+false\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l pull -d 'When the image is pulled from its registry [default: missing]' -r -f -a "always\t'What the registry has now'
 missing\t'Where the store has no such image'
 newer\t'The registry\'s if it is another than the store\'s and can be had'
@@ -207,13 +224,12 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l uidmap -d 'Map user ids:
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l gidmap -d 'Map group ids' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -d 'Network: none or host' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l add-host -d 'Add a line to /etc/hosts: NAME:ADDRESS' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -d 'Profile: a built-in name, a name of yours, or a file' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -d 'Profile: a built-in name, a name of yours, or a file; of several, later ones are laid over' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges[=false], mask=PATH:..., unmask=ALL|PATH:...' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-add -d 'Add a capability, or ALL' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-drop -d 'Drop a capability, or ALL' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l sysctl -d 'Set a kernel parameter of the sandbox\'s own namespaces' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l host -d 'Use the host\'s root, read-only, with a private /tmp and without /home, /root and /run'
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l read-only -d 'Mount the root read-only; /run, /tmp and /var/tmp become private tmpfs'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s i -l interactive -d 'Keep standard input open'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s t -l tty -d 'Give the command a terminal of its own'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rm -d 'Remove the container when it ends'

@@ -5,6 +5,7 @@ pub(crate) mod changes;
 pub(crate) mod containers;
 pub(crate) mod doctor;
 pub(crate) mod image;
+pub(crate) mod profile;
 pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod system;
@@ -40,6 +41,7 @@ pub(crate) enum Verb {
     Load(image::LoadArgs),
     Login(registry::LoginArgs),
     Logout(registry::LogoutArgs),
+    Profile(profile::ProfileArgs),
     Ps(containers::PsArgs),
     Pull(registry::PullArgs),
     Push(registry::PushArgs),

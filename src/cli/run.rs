@@ -29,8 +29,15 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR[:O]", help_heading = "Root")]
     pub(crate) rootfs: Option<OsString>,
     /// Mount the root read-only; /run, /tmp and /var/tmp become private tmpfs
-    #[arg(long, help_heading = "Root")]
-    pub(crate) read_only: bool,
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Root"
+    )]
+    pub(crate) read_only: Option<bool>,
     /// When the image is pulled from its registry [default: missing]
     #[arg(long, value_name = "WHEN", help_heading = "Root")]
     pub(crate) pull: Option<Pull>,
@@ -144,9 +151,9 @@ pub(crate) struct RunArgs {
     /// Leave the root's own /etc/hosts
     #[arg(long, conflicts_with = "add_host", help_heading = "Isolation")]
     pub(crate) no_hosts: bool,
-    /// Profile: a built-in name, a name of yours, or a file
+    /// Profile: a built-in name, a name of yours, or a file; of several, later ones are laid over
     #[arg(long, value_name = "NAME|FILE", help_heading = "Isolation")]
-    pub(crate) profile: Option<OsString>,
+    pub(crate) profile: Vec<OsString>,
     /// seccomp=FILE|unconfined, no-new-privileges[=false], mask=PATH:..., unmask=ALL|PATH:...
     #[arg(long, value_name = "OPTION", help_heading = "Isolation")]
     pub(crate) security_opt: Vec<String>,

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::error::{Context, Error, Result};
+use crate::profile::Settings;
 
 /// A variable that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +13,19 @@ pub(crate) struct Variable {
     pub(crate) value: String,
 }
 
-/// The variables of `--env-host`, `--env-file` and `-e`, in that order, later ones winning.
-pub(crate) fn collect(host: bool, files: &[PathBuf], flags: &[OsString]) -> Result<Vec<Variable>> {
-    let mut out = Vec::new();
+/// The variables of the profile, `--env-host`, `--env-file` and `-e`, in that order, later ones winning.
+pub(crate) fn collect(
+    profile: &Settings,
+    host: bool,
+    files: &[PathBuf],
+    flags: &[OsString],
+) -> Result<Vec<Variable>> {
+    let caller = |name: &String| {
+        std::env::var(name).ok().map(|value| Variable { name: name.clone(), value })
+    };
+    let mut out: Vec<Variable> = profile.env_pass.iter().filter_map(caller).collect();
+    let set = profile.env_set.iter().cloned();
+    out.extend(set.map(|(name, value)| Variable { name, value }));
     if host {
         // What is not UTF-8 cannot be expressed in a runtime configuration.
         out.extend(std::env::vars_os().filter_map(|(name, value)| {

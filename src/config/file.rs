@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::{Source, Sourced};
 use crate::error::{Context, Error, Result};
 use crate::host::dirs::Dirs;
 use crate::image::reference::ShortNames;
@@ -56,6 +57,11 @@ impl Registries {
 }
 
 impl ConfigFile {
+    /// A value of the file.
+    pub(super) fn said<T>(&self, value: Option<T>) -> Option<Sourced<T>> {
+        value.map(|value| Sourced { value, source: Source::File(self.path.clone()) })
+    }
+
     /// A missing file is an empty one.
     pub(crate) fn read(dirs: &Dirs) -> Result<Self> {
         let path = dirs.config.join("config.toml");

@@ -11,7 +11,7 @@ mod values;
 
 pub(crate) use file::ConfigFile;
 pub(crate) use mount::{MountKind, MountRequest, Volume};
-pub(crate) use request::{Keep, Network, Request, Root};
+pub(crate) use request::{Keep, Network, Request, Root, check, profiles};
 pub(crate) use user::{Id, UserSpec};
 pub(crate) use userns::Userns;
 
@@ -48,17 +48,25 @@ pub(crate) struct Sourced<T> {
 }
 
 impl<T> Sourced<T> {
-    /// The first that is set wins: flag, then configuration file, then default.
+    /// The first that is set wins: flag, then `next`, then default.
     pub(crate) fn pick(
         flag: Option<T>,
         name: &'static str,
-        file: Option<(T, &PathBuf)>,
+        next: Option<Sourced<T>>,
         default: T,
     ) -> Self {
-        match (flag, file) {
-            (Some(value), _) => Sourced { value, source: Source::Flag(name) },
-            (None, Some((value, path))) => Sourced { value, source: Source::File(path.clone()) },
-            (None, None) => Sourced { value: default, source: Source::Default },
+        match flag {
+            Some(value) => Sourced { value, source: Source::Flag(name) },
+            None => next.unwrap_or(Sourced { value: default, source: Source::Default }),
+        }
+    }
+
+    /// What a message calls it: the flag, or the key of a profile or of the configuration file.
+    fn label(&self, flag: &str, profile_key: &str, file_key: &str) -> String {
+        match &self.source {
+            Source::Profile(name) => format!("profile {name}: {profile_key}"),
+            Source::File(path) => format!("{}: {file_key}", path.display()),
+            _ => flag.to_owned(),
         }
     }
 }

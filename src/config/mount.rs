@@ -73,8 +73,8 @@ impl Propagation {
 
 /// `-v SOURCE:TARGET[:OPTIONS]`; a source without a slash is the name of a volume, a target alone is a
 /// volume without one.
-pub(crate) fn volume(text: &OsStr) -> Result<MountRequest> {
-    let shown = format!("-v {}", text.display());
+pub(crate) fn volume(text: &OsStr, label: &str) -> Result<MountRequest> {
+    let shown = format!("{label} {}", text.display());
     let fields: Vec<&[u8]> = text.as_bytes().split(|b| *b == b':').collect();
     let (source, target, options) = match fields[..] {
         [source, target] => (source, target, &b""[..]),
@@ -127,8 +127,8 @@ fn anonymous(dest: &OsStr, shown: String) -> Result<MountRequest> {
 }
 
 /// `--tmpfs TARGET[:OPTIONS]`; without options nosuid, nodev and noexec, as in podman.
-pub(crate) fn tmpfs(text: &OsStr) -> Result<MountRequest> {
-    let shown = format!("--tmpfs {}", text.display());
+pub(crate) fn tmpfs(text: &OsStr, label: &str) -> Result<MountRequest> {
+    let shown = format!("{label} {}", text.display());
     let bytes = text.as_bytes();
     let cut = bytes.iter().position(|b| *b == b':').unwrap_or(bytes.len());
     let options = bytes.get(cut + 1..).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What one `sbx run` asks for, every value checked and with its source.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ use super::values;
 use super::{Source, Sourced};
 use crate::cli::run::{RunArgs, Storage, Upper};
 use crate::error::{Context, Error, Kind, Result};
-use crate::profile::Rlimit;
+use crate::host::dirs;
+use crate::profile::{Profile, Rlimit, Settings};
 use crate::sys::pinned::Pinned;
 
 /// Where the root comes from.
@@ -58,7 +59,7 @@ pub(crate) struct Request {
     pub(crate) root: Root,
     pub(crate) command: Vec<String>,
     pub(crate) entrypoint: Option<String>,
-    pub(crate) read_only: bool,
+    pub(crate) read_only: Sourced<bool>,
     pub(crate) storage: Sourced<Option<Storage>>,
     pub(crate) upper: Sourced<Upper>,
     pub(crate) interactive: bool,
@@ -73,7 +74,7 @@ pub(crate) struct Request {
     pub(crate) hostname: Option<String>,
     pub(crate) ulimits: Vec<Rlimit>,
     pub(crate) umask: u32,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) timeout: Sourced<Option<Duration>>,
     pub(crate) stop_signal: Option<Signal>,
     pub(crate) stop_timeout: Duration,
     pub(crate) preserve_fds: u32,
@@ -84,7 +85,6 @@ pub(crate) struct Request {
     pub(crate) network: Sourced<Network>,
     pub(crate) add_hosts: Vec<HostLine>,
     pub(crate) no_hosts: bool,
-    pub(crate) profile: Sourced<Option<OsString>>,
     pub(crate) security: Security,
     pub(crate) cap_add: Vec<String>,
     pub(crate) cap_drop: Vec<String>,
@@ -92,8 +92,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(args: &RunArgs, file: &ConfigFile) -> Result<Self> {
-        let from_file = |value: &Option<String>| value.clone().map(|v| (v, &file.path));
+    pub(crate) fn new(args: &RunArgs, file: &ConfigFile, profile: &Profile) -> Result<Self> {
+        let settings = &profile.settings;
         let mut command = args.command.iter();
         let root = root(args, &mut command)?;
         let command = command
@@ -126,35 +126,27 @@ impl Request {
         let userns = match Userns::explicit(&args.uidmap, &args.gidmap)? {
             Some(explicit) => Sourced { value: explicit, source: Source::Flag("--uidmap") },
             None => {
-                let text = Sourced::pick(
-                    args.userns.clone(),
-                    "--userns",
-                    from_file(&file.run.userns),
-                    "host-root".to_owned(),
-                );
-                Sourced { value: Userns::parse(&text.value, "--userns")?, source: text.source }
+                let next = said(profile, &settings.user_namespace)
+                    .or_else(|| file.said(file.run.userns.clone()));
+                let text =
+                    Sourced::pick(args.userns.clone(), "--userns", next, "host-root".to_owned());
+                let label = text.label("--userns", "namespaces.user", "run.userns");
+                Sourced { value: Userns::parse(&text.value, &label)?, source: text.source }
             }
         };
-        let network = Sourced::pick(
-            args.network.clone(),
-            "--network",
-            from_file(&file.run.network),
-            "none".to_owned(),
-        );
-        let storage = match &file.run.storage {
-            Some(name) => Some((Some(storage(name)?), &file.path)),
-            None => None,
-        };
+        let next = said(profile, &settings.network).or_else(|| file.said(file.run.network.clone()));
+        let network = Sourced::pick(args.network.clone(), "--network", next, "none".to_owned());
+        let storage = file.run.storage.as_deref().map(storage).transpose()?;
 
         let mut mounts = Vec::new();
         for v in &args.tmpfs {
-            mounts.push(mount::tmpfs(v)?);
+            mounts.push(mount::tmpfs(v, "--tmpfs")?);
         }
         if args.project {
             mounts.push(mount::project()?);
         }
         for v in &args.volume {
-            mounts.push(mount::volume(v)?);
+            mounts.push(mount::volume(v, "-v")?);
         }
         for v in &args.mount {
             mounts.push(mount::long(v)?);
@@ -172,18 +164,35 @@ impl Request {
                 .fix("leave one out"));
             }
         }
+        // Where the command line mounts something, the profile does not.
+        for own in profile_mounts(profile)? {
+            if mounts.iter().all(|m| m.target != own.target) {
+                mounts.push(own);
+            }
+        }
+        sort(&mut mounts);
 
         Ok(Request {
             root,
             command,
             entrypoint: args.entrypoint.clone(),
-            read_only: args.read_only,
+            read_only: Sourced::pick(
+                args.read_only,
+                "--read-only",
+                said(profile, &settings.read_only_root),
+                false,
+            ),
             upper: Sourced::pick(args.upper, "--upper", None, Upper::Disk),
-            storage: Sourced::pick(args.storage.map(Some), "--storage", storage, None),
+            storage: Sourced::pick(
+                args.storage.map(Some),
+                "--storage",
+                file.said(storage.map(Some)),
+                None,
+            ),
             interactive: args.interactive,
             tty: args.tty,
             keep: if args.rm { Keep::Remove } else { Keep::Keep },
-            env: env::collect(args.env_host, &args.env_file, &args.env)?,
+            env: env::collect(settings, args.env_host, &args.env_file, &args.env)?,
             workdir: workdir(args)?,
             user: args.user.as_deref().map(|u| UserSpec::parse(u, "--user")).transpose()?,
             keep_groups: !keep_groups.is_empty(),
@@ -191,7 +200,7 @@ impl Request {
             init: Sourced::pick(
                 args.init,
                 "--init",
-                file.run.init.map(|v| (v, &file.path)),
+                file.said(file.run.init),
                 // The host's programs are not written to be PID 1, for which a signal that is not
                 // handled is no signal; an image's entry point often is, and may insist on it.
                 args.host,
@@ -199,12 +208,7 @@ impl Request {
             hostname: args.hostname.as_deref().map(hostname).transpose()?,
             ulimits: args.ulimit.iter().map(|u| values::ulimit(u)).collect::<Result<_>>()?,
             umask: args.umask.as_deref().map_or(Ok(0o022), values::umask)?,
-            timeout: args
-                .timeout
-                .as_deref()
-                .map(|t| values::duration("--timeout", t))
-                .transpose()?
-                .filter(|t| !t.is_zero()),
+            timeout: timeout(args, profile)?,
             stop_signal: args
                 .stop_signal
                 .as_deref()
@@ -222,15 +226,15 @@ impl Request {
                 .as_deref()
                 .map_or(Ok(64 << 20), |s| values::size_bytes("--shm-size", s))?,
             userns,
-            network: Sourced { value: parse_network(&network.value)?, source: network.source },
+            network: Sourced {
+                value: parse_network(
+                    &network.value,
+                    &network.label("--network", "network.mode", "run.network"),
+                )?,
+                source: network.source,
+            },
             add_hosts: args.add_host.iter().map(|h| hosts::parse(h)).collect::<Result<_>>()?,
             no_hosts: args.no_hosts,
-            profile: Sourced::pick(
-                args.profile.clone().map(Some),
-                "--profile",
-                file.run.profile.clone().map(|p| (Some(OsString::from(p)), &file.path)),
-                None,
-            ),
             security: security(&args.security_opt)?,
             cap_add: args.cap_add.clone(),
             cap_drop: args.cap_drop.clone(),
@@ -244,7 +248,7 @@ impl Request {
     /// is mounted, so that the image finds what it was promised: a place to write to.
     pub(crate) fn add_image_volumes(&mut self, image: &ImageConfiguration) -> Result<()> {
         let declared = image.config().as_ref().and_then(|c| c.volumes().as_ref());
-        if !self.read_only {
+        if !self.read_only.value {
             return Ok(());
         }
         for target in declared.into_iter().flatten() {
@@ -256,6 +260,63 @@ impl Request {
         sort(&mut self.mounts);
         Ok(())
     }
+}
+
+/// The profiles that were chosen, lowest first: on the command line, or in the configuration file.
+pub(crate) fn profiles(args: &RunArgs, file: &ConfigFile) -> Vec<OsString> {
+    match &file.run.profile {
+        Some(name) if args.profile.is_empty() => vec![OsString::from(name)],
+        _ => args.profile.clone(),
+    }
+}
+
+/// A value of the profile.
+fn said<T: Clone>(profile: &Profile, value: &Option<T>) -> Option<Sourced<T>> {
+    let source = || Source::Profile(profile.name.clone());
+    value.clone().map(|value| Sourced { value, source: source() })
+}
+
+/// Whether what the profile says in the words of flags is right.
+pub(crate) fn check(profile: &Profile) -> Result<()> {
+    let Settings { user_namespace, network, .. } = &profile.settings;
+    let label = |key: &str| format!("profile {}: {key}", profile.name);
+    if let Some(mode) = user_namespace {
+        Userns::parse(mode, &label("namespaces.user"))?;
+    }
+    if let Some(mode) = network {
+        parse_network(mode, &label("network.mode"))?;
+    }
+    own_timeout(profile)?;
+    profile_mounts(profile).map(drop)
+}
+
+fn own_timeout(profile: &Profile) -> Result<Option<Duration>> {
+    let label = format!("profile {}: process.timeout", profile.name);
+    profile.settings.timeout.as_ref().map(|t| values::duration(&label, t)).transpose()
+}
+
+fn timeout(args: &RunArgs, profile: &Profile) -> Result<Sourced<Option<Duration>>> {
+    let flag = args.timeout.as_ref().map(|t| values::duration("--timeout", t)).transpose()?;
+    let own = own_timeout(profile)?;
+    let picked = Sourced::pick(flag.map(Some), "--timeout", said(profile, &own.map(Some)), None);
+    // Zero is for ever, as with podman.
+    Ok(Sourced { value: picked.value.filter(|t| !t.is_zero()), source: picked.source })
+}
+
+fn profile_mounts(profile: &Profile) -> Result<Vec<MountRequest>> {
+    let label = format!("profile {}:", profile.name);
+    let settings = &profile.settings;
+    let tmpfs = settings.tmpfs.iter().map(|text| mount::tmpfs(OsStr::new(text), &label));
+    let volumes = settings.volumes.iter().map(|text| match text.strip_prefix("~/") {
+        Some(rest) => {
+            let mut path = dirs::home()?.into_os_string();
+            path.push("/");
+            path.push(rest);
+            mount::volume(&path, &label)
+        }
+        None => mount::volume(OsStr::new(text), &label),
+    });
+    tmpfs.chain(volumes).collect()
 }
 
 /// A parent is mounted before what lies below it, whatever the order of the flags.
@@ -326,11 +387,11 @@ fn hostname(text: &str) -> Result<String> {
         .fix("--hostname box"))
 }
 
-fn parse_network(text: &str) -> Result<Network> {
+fn parse_network(text: &str, label: &str) -> Result<Network> {
     match text {
         "none" => Ok(Network::None),
         "host" => Ok(Network::Host),
-        other => Err(Error::new(format!("--network {other}"), "this mode is not available yet")
+        other => Err(Error::new(format!("{label} {other}"), "this mode is not available yet")
             .fix("--network none, or --network host to share the host's network")),
     }
 }

@@ -17,12 +17,20 @@ pub(crate) struct Dirs {
     pub(crate) runtime: PathBuf,
 }
 
+fn base() -> Result<directories::BaseDirs> {
+    directories::BaseDirs::new().ok_or_else(|| {
+        Error::new("cannot find a home directory", "HOME is not set").fix("export HOME=/home/USER")
+    })
+}
+
+/// The caller's home.
+pub(crate) fn home() -> Result<PathBuf> {
+    Ok(base()?.home_dir().to_owned())
+}
+
 impl Dirs {
     pub(crate) fn from_env() -> Result<Self> {
-        let base = directories::BaseDirs::new().ok_or_else(|| {
-            Error::new("cannot find a home directory", "HOME is not set")
-                .fix("export HOME=/home/USER")
-        })?;
+        let base = base()?;
         let data = base.data_dir().join("sbx");
         let runtime = match base.runtime_dir() {
             Some(dir) if usable_runtime_dir(dir) => dir.join("sbx"),

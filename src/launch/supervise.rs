@@ -120,6 +120,7 @@ pub(super) fn wait(fds: &mut [PollFd<'_>], until: Option<Instant>) -> Result<()>
 
 /// `--timeout`: the stop signal first, SIGKILL later.
 struct Stop {
+    after: Duration,
     at: Option<Instant>,
     signal: i32,
     grace: Duration,
@@ -129,6 +130,7 @@ struct Stop {
 impl Stop {
     fn new(plan: &Plan) -> Self {
         Stop {
+            after: plan.host.timeout.unwrap_or_default(),
             at: plan.host.timeout.map(|t| Instant::now() + t),
             signal: plan.host.stop_signal as i32,
             grace: plan.host.stop_timeout,
@@ -156,7 +158,7 @@ impl Stop {
         }
         self.sent = true;
         self.at = Some(at + self.grace);
-        eprintln!("sbx: the time is up (--timeout); ending the command");
+        eprintln!("sbx: the time is up ({:?}); ending the command", self.after);
         Some(self.signal)
     }
 }

@@ -174,8 +174,8 @@ fn open_device(path: &str) -> std::result::Result<(), i32> {
 }
 
 fn seccomp(map: &IdMap, dirs: &Dirs) -> Result<String> {
-    let profile = crate::profile::Profile::load(None, dirs)?;
-    let filter = profile.filter(profile.capabilities, dirs)?;
+    let profile = crate::profile::Profile::load(&[], dirs)?;
+    let filter = profile.filter(profile.settings.capabilities, dirs)?;
     let program = crate::stage::leak(filter.program.to_vec());
     try_ops(trial::USER, map, vec![Op::NoNewPrivs, Op::Seccomp(program)])?;
     Ok(format!("{} instructions, built in", program.len() / 8))

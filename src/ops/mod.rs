@@ -15,6 +15,7 @@ mod kept;
 mod load;
 mod login;
 mod output;
+mod profile;
 mod progress;
 mod ps;
 mod pull;
@@ -50,6 +51,7 @@ pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Load(args) => load::run(&args),
         Verb::Login(args) => login::login(&args),
         Verb::Logout(args) => login::logout(&args),
+        Verb::Profile(args) => profile::profile(&args.verb),
         Verb::Ps(args) => ps::ps(&args),
         Verb::Pull(args) => pull::run(&args),
         Verb::Push(args) => push::run(&args),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::registry::Pull;
 use crate::cli::run::RunArgs;
-use crate::config::{ConfigFile, MountKind, Request, Root};
+use crate::config::{self, ConfigFile, MountKind, Request, Root};
 use crate::error::{Context, Result};
 use crate::host::HostFacts;
 use crate::host::dirs::Dirs;
@@ -26,24 +26,24 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     stdio::check_preserved(args.preserve_fds.unwrap_or(0))?;
     let mut timings = Timings::new();
     let dirs = Dirs::from_env()?;
-    let config = ConfigFile::read(&dirs)?;
-    let mut request = Request::new(args, &config)?;
+    let file = ConfigFile::read(&dirs)?;
+    let mut profile = Profile::load(&config::profiles(args, &file), &dirs)?;
+    let mut request = Request::new(args, &file, &profile)?;
     let facts = HostFacts::read(&dirs.data)?;
-    let mut profile = Profile::load(request.profile.value.as_deref(), &dirs)?;
     if let Some(choice) = &request.security.seccomp {
-        profile = profile.with_seccomp(choice)?;
+        profile = profile.with_seccomp(choice, &dirs)?;
     }
     timings.mark("arguments and profile");
     let when = args.pull.unwrap_or(Pull::Missing);
     let image = match &request.root {
-        Root::Image(name) => Some(super::pull::for_run(name, when, &dirs, &config)?),
+        Root::Image(name) => Some(super::pull::for_run(name, when, &dirs, &file)?),
         _ => None,
     };
     if let Some(image) = &image {
         request.add_image_volumes(&image.config)?;
     }
     let mounted = request.mounts.iter().filter_map(|m| match &m.kind {
-        MountKind::Image(name) => Some(super::pull::for_run(name, when, &dirs, &config)),
+        MountKind::Image(name) => Some(super::pull::for_run(name, when, &dirs, &file)),
         _ => None,
     });
     let mounted = mounted.collect::<Result<Vec<_>>>()?;

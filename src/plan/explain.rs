@@ -45,11 +45,7 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
         row("storage", name.to_owned(), &request.storage.source);
     }
     let readonly = plan.spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly);
-    row(
-        "root read-only",
-        readonly.unwrap_or(false).to_string(),
-        &given(request.read_only, "--read-only", &default),
-    );
+    row("root read-only", readonly.unwrap_or(false).to_string(), &request.read_only.source);
     let map = match &plan.host.idmap {
         IdMap::Inherit => "none (the caller's user namespace)".to_owned(),
         map => {
@@ -110,7 +106,7 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
     row(
         "seccomp",
         if instructions == 0 { "none".into() } else { format!("{instructions} BPF instructions") },
-        &given(request.security.seccomp.is_some(), "--security-opt", &request.profile.source),
+        &given(request.security.seccomp.is_some(), "--security-opt", &profile_source),
     );
     let keyring = match plan.host.keyring {
         Keyring::Denied => "out of reach (keyctl is denied)",
@@ -120,7 +116,7 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
     row("network", format!("{:?}", request.network.value).to_lowercase(), &request.network.source);
     row("init", plan.host.init.to_string(), &request.init.source);
     if let Some(t) = plan.host.timeout {
-        row("timeout", format!("{t:?}"), &Source::Flag("--timeout"));
+        row("timeout", format!("{t:?}"), &request.timeout.source);
     }
     if let Some(linux) = plan.spec.linux() {
         let names = linux.namespaces().iter().flatten().map(|n| n.typ().to_string());

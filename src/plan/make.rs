@@ -58,7 +58,8 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
 
     let hostname = request.hostname.clone().unwrap_or_else(|| id[..12].to_owned());
     let home = user.home.clone().unwrap_or_else(|| "/".to_owned());
-    let caps = super::caps::granted(profile.capabilities, &request.cap_add, &request.cap_drop)?;
+    let caps =
+        super::caps::granted(profile.settings.capabilities, &request.cap_add, &request.cap_drop)?;
     let args = command::args(request, image_config)?;
     let env = command::env(request, image_config, &home, &hostname);
     let image_workdir = image_config
@@ -98,7 +99,9 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
                 .map_err(internal)?,
         )
         .rlimits(rlimits(request, profile)?)
-        .no_new_privileges(request.security.no_new_privileges.unwrap_or(profile.no_new_privileges))
+        .no_new_privileges(
+            request.security.no_new_privileges.unwrap_or(profile.settings.no_new_privileges),
+        )
         .build()
         .map_err(internal)?;
 
@@ -125,7 +128,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
         .root(
             RootBuilder::default()
                 .path(root_path(&root))
-                .readonly(request.read_only || request.root == Root::Host)
+                .readonly(request.read_only.value || request.root == Root::Host)
                 .build()
                 .map_err(internal)?,
         )
@@ -158,7 +161,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
             keep_groups: request.keep_groups,
             init: request.init.value,
             interactive: request.interactive,
-            timeout: request.timeout,
+            timeout: request.timeout.value,
             stop_signal: request.stop_signal.or(image_signal).unwrap_or(Signal::SIGTERM),
             stop_timeout: request.stop_timeout,
             preserve_fds: request.preserve_fds,
@@ -241,7 +244,8 @@ fn rlimits(request: &Request, profile: &Profile) -> Result<Vec<PosixRlimit>> {
     let unlimited = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
     let own = |kind| request.ulimits.iter().any(|u| u.kind == kind);
     profile
-        .rlimits
+        .settings
+        .limits
         .iter()
         .filter(|limit| !own(limit.kind))
         .chain(&request.ulimits)
@@ -264,9 +268,9 @@ fn paths(request: &Request, profile: &Profile) -> (Vec<String>, Vec<String>) {
         return (request.security.mask.clone(), Vec::new());
     }
     let shown = |p: &String| !request.security.unmask.contains(p);
-    let masked = profile.masked_paths.iter().filter(|p| shown(p));
+    let masked = profile.settings.masked.iter().filter(|p| shown(p));
     let masked = masked.chain(&request.security.mask).cloned().collect();
-    let readonly = profile.readonly_paths.iter().filter(|p| shown(p)).cloned().collect();
+    let readonly = profile.settings.read_only.iter().filter(|p| shown(p)).cloned().collect();
     (masked, readonly)
 }
 

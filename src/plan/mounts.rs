@@ -36,7 +36,7 @@ pub(crate) fn all(
     base(&mut out, request, map);
     if request.root == Root::Host {
         host_private(&mut out, home, user);
-    } else if request.read_only {
+    } else if request.read_only.value {
         for target in ["/run", "/tmp", "/var/tmp"] {
             let given = request.mounts.iter().any(|m| m.target == Path::new(target));
             // A plain directory gets no place to mount on that it does not have.

@@ -98,7 +98,7 @@ fn shown(request: &Request, first: usize) -> Vec<Shown<'_>> {
             of: None,
             source: dir,
             text: format!("--rootfs {}", dir.path().display()),
-            writable: !overlay && !request.read_only,
+            writable: !overlay && !request.read_only.value,
         }),
         _ => None,
     };

@@ -27,8 +27,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(dirs: &Dirs, source: &[u8], caps: CapSet) -> Self {
-        let key = key(source, caps, &compiler(), &library_version());
+    pub(super) fn new(dirs: &Dirs, sources: &[&[u8]], caps: CapSet) -> Self {
+        let key = key(sources, caps, &compiler(), &library_version());
         let dir = dirs.cache.join("seccomp");
         let trusted =
             dirs::make_private(&dirs.cache).and_then(|()| dirs::make_private(&dir)).is_ok();
@@ -106,9 +106,13 @@ fn compiler() -> String {
 }
 
 /// All that the result depends on.
-fn key(source: &[u8], caps: CapSet, sbx: &str, library: &str) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(Sha256::digest(source))
+fn key(sources: &[&[u8]], caps: CapSet, sbx: &str, library: &str) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for source in sources {
+        hasher.update(Sha256::digest(source));
+    }
+    hasher
+        .chain_update((sources.len() as u64).to_le_bytes())
         .chain_update(caps.0.to_le_bytes())
         .chain_update(format!("{sbx}\n{library}\n{}", std::env::consts::ARCH))
         .finalize()
@@ -136,7 +140,7 @@ mod tests {
     #[test]
     fn an_entry_comes_back_and_its_file_is_private() {
         let root = tempfile::tempdir().unwrap();
-        let entry = Entry::new(&dirs(root.path()), b"a", CapSet::EMPTY);
+        let entry = Entry::new(&dirs(root.path()), &[b"a"], CapSet::EMPTY);
         assert_eq!(entry.read(), None);
         entry.write(&compiled());
         assert_eq!(entry.read(), Some(compiled()));
@@ -148,7 +152,7 @@ mod tests {
     #[test]
     fn every_damaged_byte_and_every_cut_is_noticed() {
         let root = tempfile::tempdir().unwrap();
-        let entry = Entry::new(&dirs(root.path()), b"a", CapSet::EMPTY);
+        let entry = Entry::new(&dirs(root.path()), &[b"a"], CapSet::EMPTY);
         entry.write(&compiled());
         let path = entry.path.clone().unwrap();
         let good = std::fs::read(&path).unwrap();
@@ -168,8 +172,8 @@ mod tests {
     fn an_entry_of_another_profile_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let dirs = dirs(root.path());
-        let one = Entry::new(&dirs, b"one", CapSet::EMPTY);
-        let two = Entry::new(&dirs, b"two", CapSet::EMPTY);
+        let one = Entry::new(&dirs, &[b"one"], CapSet::EMPTY);
+        let two = Entry::new(&dirs, &[b"two"], CapSet::EMPTY);
         one.write(&compiled());
         std::fs::rename(one.path.unwrap(), two.path.as_ref().unwrap()).unwrap();
         assert_eq!(two.read(), None);
@@ -182,7 +186,7 @@ mod tests {
         let dirs = dirs(root.path());
         std::fs::create_dir(&dirs.cache).unwrap();
         std::fs::set_permissions(&dirs.cache, std::fs::Permissions::from_mode(0o777)).unwrap();
-        let entry = Entry::new(&dirs, b"a", CapSet::EMPTY);
+        let entry = Entry::new(&dirs, &[b"a"], CapSet::EMPTY);
         entry.write(&compiled());
         assert_eq!(entry.read(), None);
         assert_eq!(std::fs::read_dir(&dirs.cache).unwrap().count(), 0);
@@ -190,10 +194,10 @@ mod tests {
 
     #[test]
     fn the_key_depends_on_everything() {
-        let base = key(b"a", CapSet::EMPTY, "1", "2");
-        assert_ne!(base, key(b"b", CapSet::EMPTY, "1", "2"));
-        assert_ne!(base, key(b"a", CapSet(1), "1", "2"));
-        assert_ne!(base, key(b"a", CapSet::EMPTY, "2", "2"));
-        assert_ne!(base, key(b"a", CapSet::EMPTY, "1", "3"));
+        let base = key(&[b"a"], CapSet::EMPTY, "1", "2");
+        assert_ne!(base, key(&[b"b"], CapSet::EMPTY, "1", "2"));
+        assert_ne!(base, key(&[b"a"], CapSet(1), "1", "2"));
+        assert_ne!(base, key(&[b"a"], CapSet::EMPTY, "2", "2"));
+        assert_ne!(base, key(&[b"a"], CapSet::EMPTY, "1", "3"));
     }
 }

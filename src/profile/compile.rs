@@ -80,7 +80,7 @@ impl From<NotASearch> for Failure {
 }
 
 /// Raised with every change to the programs that this compiler makes of a policy.
-pub(crate) const REVISION: u32 = 2;
+pub(crate) const REVISION: u32 = 3;
 
 /// The library's version, which is part of what a compiled filter depends on.
 pub(crate) fn library_version() -> String {

@@ -135,6 +135,10 @@ const NAMES: &[(&str, u16)] = &[
     ("ERFKILL", 132),
 ];
 
+pub(crate) fn name(number: u16) -> Option<&'static str> {
+    NAMES.iter().find(|(_, n)| *n == number).map(|(name, _)| *name)
+}
+
 pub(crate) fn number(name: &str) -> Option<u16> {
     NAMES.iter().find(|(n, _)| *n == name).map(|(_, number)| *number)
 }

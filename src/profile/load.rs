@@ -1,6 +1,7 @@
 //! Finds and reads profiles.
 
-use std::ffi::OsStr;
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,21 +9,158 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Error, Result};
 use crate::host::dirs::Dirs;
 
-use super::builtin::{BUILTINS, Builtin};
-use super::parse::{self, Document, Problem};
+use super::builtin::{BUILTINS, Builtin, SETS};
+use super::layers::Document;
+use super::parse::{self, Problem};
 use super::policy::Policy;
 use super::suggest::nearest;
-use super::{Custom, Origin, Profile, Seccomp};
+use super::{Custom, Part, Profile, Seccomp};
 
 /// The largest profile that is read; the built-in default has 20 KiB.
 const MAX_BYTES: u64 = 1 << 20;
 
-pub(super) fn profile(choice: Option<&OsStr>, dirs: &Dirs) -> Result<Profile> {
-    let Some(choice) = choice else {
-        return Ok(builtin(Builtin::base()));
+/// One of the files that a profile is made of.
+pub(super) enum Link {
+    Builtin(&'static Builtin),
+    File(Box<Read>),
+}
+
+/// A file that was read.
+pub(super) struct Read {
+    path: PathBuf,
+    pub(super) document: Document,
+    pub(super) source: Vec<u8>,
+}
+
+impl Link {
+    fn is(&self, other: &Link) -> bool {
+        match (self, other) {
+            (Link::Builtin(a), Link::Builtin(b)) => a.name == b.name,
+            (Link::File(a), Link::File(b)) => a.path == b.path,
+            _ => false,
+        }
+    }
+
+    /// What messages call it.
+    fn place(&self) -> String {
+        match self {
+            Link::Builtin(builtin) => format!("the built-in profile {}", builtin.name),
+            Link::File(file) => format!("profile {}", file.path.display()),
+        }
+    }
+
+    pub(super) fn document(&self) -> Result<Cow<'_, Document>> {
+        match self {
+            Link::Builtin(builtin) => builtin_document(builtin).map(Cow::Owned),
+            Link::File(file) => Ok(Cow::Borrowed(&file.document)),
+        }
+    }
+
+    fn source(&self) -> &[u8] {
+        match self {
+            Link::Builtin(builtin) => builtin.source.as_bytes(),
+            Link::File(file) => &file.source,
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        match self {
+            Link::Builtin(builtin) => builtin.name.to_owned(),
+            Link::File(file) => {
+                file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+            }
+        }
+    }
+}
+
+pub(super) fn profile(choices: &[OsString], dirs: &Dirs) -> Result<Profile> {
+    let (links, name) = links(choices, dirs)?;
+    let (base, over) = split(&links);
+    let mut settings = (base.settings)();
+    let mut parts = Vec::new();
+    for link in over {
+        let document = link.document()?;
+        settings.apply(&document);
+        let part =
+            |document| Part { place: link.place(), document, source: link.source().to_vec() };
+        parts.extend(document.seccomp.clone().map(part));
+    }
+    let seccomp = if parts.is_empty() {
+        Seccomp::Builtin(base)
+    } else {
+        Seccomp::Custom(Box::new(Custom { base, over: parts }))
     };
+    Ok(Profile { name, settings, seccomp })
+}
+
+/// Every file once, the lowest first, and what they are called together.
+pub(super) fn links(choices: &[OsString], dirs: &Dirs) -> Result<(Vec<Link>, String)> {
+    let mut all: Vec<Link> = Vec::new();
+    let mut names = Vec::new();
+    for choice in choices {
+        let chain = chain(choice, None, dirs, &mut Vec::new())?;
+        names.extend(chain.last().map(Link::name));
+        for link in chain {
+            if !all.iter().any(|l| l.is(&link)) {
+                all.push(link);
+            }
+        }
+    }
+    if all.is_empty() {
+        all.push(Link::Builtin(Builtin::base()));
+        names.push(Builtin::base().name.to_owned());
+    }
+    Ok((all, names.join("+")))
+}
+
+/// The built-in whose files come first, which is at hand as a whole, and what is laid over it.
+fn split(links: &[Link]) -> (&'static Builtin, &[Link]) {
+    let mut found = (Builtin::base(), links);
+    for (at, link) in links.iter().enumerate() {
+        let Link::Builtin(builtin) = link else { break };
+        if builtin.chain.len() == at + 1 {
+            found = (builtin, &links[at + 1..]);
+        }
+    }
+    found
+}
+
+/// What `choice` extends, and itself. `from` is the file that says so; `above` are the files on the way.
+fn chain(
+    choice: &OsStr,
+    from: Option<&Path>,
+    dirs: &Dirs,
+    above: &mut Vec<PathBuf>,
+) -> Result<Vec<Link>> {
+    let path = match find(choice, from, dirs)? {
+        Found::Builtin(builtin) => return Ok(builtin.chain().map(Link::Builtin).collect()),
+        Found::File(path) => path,
+    };
+    if let Some(at) = above.iter().position(|p| *p == path) {
+        let cycle = above[at..].iter().chain([&path]).map(|p| p.display().to_string());
+        let why = format!("it extends itself: {}", cycle.collect::<Vec<_>>().join(" -> "));
+        return Err(Error::new(format!("cannot use profile {}", path.display()), why)
+            .fix("let one of them extend \"default\""));
+    }
+    let file = read(&path)?;
+    above.push(path);
+    let extends = file.document.extends.as_deref().unwrap_or(Builtin::base().name);
+    let mut links = chain(OsStr::new(extends), Some(&file.path), dirs, above)?;
+    above.pop();
+    links.push(Link::File(Box::new(file)));
+    Ok(links)
+}
+
+enum Found {
+    Builtin(&'static Builtin),
+    File(PathBuf),
+}
+
+fn find(choice: &OsStr, from: Option<&Path>, dirs: &Dirs) -> Result<Found> {
     if choice.as_encoded_bytes().contains(&b'/') {
-        return file(Path::new(choice));
+        // As the file that says it sees it.
+        let path = from.and_then(Path::parent).unwrap_or(Path::new("")).join(choice);
+        return absolute(&path).map(Found::File);
     }
     let name = choice.to_str().filter(|n| is_name(n)).ok_or_else(|| {
         Error::new(
@@ -33,85 +171,48 @@ pub(super) fn profile(choice: Option<&OsStr>, dirs: &Dirs) -> Result<Profile> {
     })?;
     // Built-in names come first: a file in the user's directory must not change what they mean.
     if let Some(found) = Builtin::find(name) {
-        return Ok(builtin(found));
+        return Ok(Found::Builtin(found));
     }
     let path = dirs.config.join("profiles").join(format!("{name}.toml"));
-    if path.exists() { file(&path) } else { Err(unknown(name, &path, dirs)) }
+    if path.exists() { Ok(Found::File(path)) } else { Err(unknown(name, &path, dirs)) }
 }
 
-pub(super) fn seccomp(choice: &OsStr) -> Result<Seccomp> {
+pub(super) fn seccomp(choice: &OsStr, dirs: &Dirs) -> Result<Seccomp> {
     if choice == "unconfined" {
         return Ok(Seccomp::Unconfined);
     }
+    // A path with or without a slash, as podman has it.
     let path = absolute(Path::new(choice))?;
-    let (document, source) = read(&path)?;
-    match document.seccomp {
-        Some(policy) => Ok(Seccomp::Custom(Box::new(Custom { policy, path, source }))),
-        None => Err(Error::new(
+    if read(&path)?.document.seccomp.is_none() {
+        return Err(Error::new(
             format!("cannot take a filter from {}", path.display()),
             "the profile has no [seccomp] section",
         )
-        .fix(format!("--profile {}, to use what it has", path.display()))),
+        .fix(format!("--profile {}, to use what it has", path.display())));
     }
+    profile(&[path.into_os_string()], dirs).map(|profile| profile.seccomp)
 }
 
 /// The policy of a built-in profile, for capabilities that it has no filter for.
-pub(super) fn builtin_policy(builtin: &Builtin) -> Result<Policy> {
-    let place = format!("the built-in profile {}", builtin.name);
-    let document = parse::document(builtin.source).map_err(|p| complain(&place, &p))?;
-    document
-        .seccomp
-        .ok_or_else(|| Error::new(format!("cannot use {place}"), "no [seccomp] section"))
+pub(super) fn builtin_policy(builtin: &'static Builtin) -> Result<Policy> {
+    builtin.chain().try_fold(Policy::nothing(), |policy, link| {
+        Ok(match builtin_document(link)?.seccomp {
+            Some(own) => own.over(policy),
+            None => policy,
+        })
+    })
 }
 
-fn builtin(found: &'static Builtin) -> Profile {
-    Profile {
-        name: found.name.to_owned(),
-        origin: Origin::Builtin,
-        capabilities: found.capabilities,
-        masked_paths: found.masked_paths.iter().map(ToString::to_string).collect(),
-        readonly_paths: found.readonly_paths.iter().map(ToString::to_string).collect(),
-        rlimits: found.rlimits.to_vec(),
-        no_new_privileges: found.no_new_privileges,
-        seccomp: Seccomp::Builtin(found),
-    }
-}
-
-/// A file over the built-in default: what it leaves out stays as confined as that.
-fn file(path: &Path) -> Result<Profile> {
-    let path = absolute(path)?;
-    let (document, source) = read(&path)?;
-    let mut profile = builtin(Builtin::base());
-    profile.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    if let Some(set) = document.capabilities {
-        profile.capabilities = set;
-    }
-    if let Some(paths) = document.masked_paths {
-        profile.masked_paths = paths;
-    }
-    if let Some(paths) = document.readonly_paths {
-        profile.readonly_paths = paths;
-    }
-    if let Some(value) = document.no_new_privileges {
-        profile.no_new_privileges = value;
-    }
-    for limit in document.limits {
-        profile.rlimits.retain(|l| l.kind != limit.kind);
-        profile.rlimits.push(limit);
-    }
-    if let Some(policy) = document.seccomp {
-        let path = path.clone();
-        profile.seccomp = Seccomp::Custom(Box::new(Custom { policy, path, source }));
-    }
-    profile.origin = Origin::File(path);
-    Ok(profile)
+fn builtin_document(builtin: &'static Builtin) -> Result<Document> {
+    let place = format!("built-in profile {}", builtin.name);
+    parse::document(builtin.source, &place, SETS).map_err(|p| complain(&place, &p))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).what(|| format!("cannot read profile {}", path.display()))
 }
 
-fn read(path: &Path) -> Result<(Document, Vec<u8>)> {
+pub(super) fn read(path: &Path) -> Result<Read> {
     let what = || format!("cannot read profile {}", path.display());
     // Without O_NONBLOCK a FIFO would be waited for.
     let file = std::fs::OpenOptions::new()
@@ -134,9 +235,10 @@ fn read(path: &Path) -> Result<(Document, Vec<u8>)> {
             "write its groups as [[seccomp.group]] in a TOML file; docs/profiles.md shows how",
         ));
     }
-    let document =
-        parse::document(text).map_err(|p| complain(&format!("profile {}", path.display()), &p))?;
-    Ok((document, bytes))
+    let place = path.display().to_string();
+    let document = parse::document(text, &place, SETS)
+        .map_err(|p| complain(&format!("profile {place}"), &p))?;
+    Ok(Read { path: path.to_owned(), document, source: bytes })
 }
 
 fn complain(place: &str, problem: &Problem) -> Error {

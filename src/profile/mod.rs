@@ -1,20 +1,23 @@
 //! Profiles: what a sandbox may do, as one TOML file says it. `docs/profiles.md` explains the keys.
 //!
 //! build.rs includes the modules from text to BPF, so these reach each other by `super` and nothing
-//! else of the crate: bpf, capability, compile, errno, parse, policy, ranges, rlimit, schema, search,
-//! suggest, syscalls.
+//! else of the crate: bpf, capability, compile, errno, layers, parse, policy, ranges, rlimit, schema,
+//! search, suggest, syscalls.
 
 mod bpf;
 mod builtin;
 mod cache;
 pub(crate) mod capability;
+pub(crate) mod catalog;
 mod compile;
 mod errno;
+mod layers;
 mod load;
 mod parse;
 mod policy;
 mod ranges;
 pub(crate) mod rlimit;
+pub(crate) mod rows;
 mod schema;
 mod search;
 mod suggest;
@@ -23,38 +26,25 @@ mod syscalls;
 mod tests;
 
 use std::borrow::Cow;
-use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Result};
 use crate::host::dirs::Dirs;
 
 use builtin::Builtin;
 pub(crate) use capability::CapSet;
+use layers::FilterDocument;
+pub(crate) use layers::Settings;
 use policy::Policy;
 pub(crate) use rlimit::{Resource, Rlimit};
 
 /// What a sandbox may do, with nothing left open.
 #[derive(Clone, Debug)]
 pub(crate) struct Profile {
-    /// The built-in's name, or the file's without `.toml`.
+    /// The built-in's name, or the file's without `.toml`; of several, with `+` between them.
     pub(crate) name: String,
-    pub(crate) origin: Origin,
-    /// Granted unless the command line adds or drops some.
-    pub(crate) capabilities: CapSet,
-    /// Hidden behind an empty file or directory.
-    pub(crate) masked_paths: Vec<String>,
-    pub(crate) readonly_paths: Vec<String>,
-    /// Resources that are not listed keep the caller's limits.
-    pub(crate) rlimits: Vec<Rlimit>,
-    pub(crate) no_new_privileges: bool,
+    pub(crate) settings: Settings,
     seccomp: Seccomp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    Builtin,
-    File(PathBuf),
 }
 
 /// Where the filter comes from.
@@ -66,10 +56,19 @@ enum Seccomp {
     Custom(Box<Custom>),
 }
 
+/// A filter from files.
 #[derive(Clone)]
 struct Custom {
-    policy: Policy,
-    path: PathBuf,
+    /// What the files are laid over.
+    base: &'static Builtin,
+    over: Vec<Part>,
+}
+
+/// The filter of one file.
+#[derive(Clone)]
+struct Part {
+    place: String,
+    document: FilterDocument,
     /// The file's bytes, on which the cached filter depends.
     source: Vec<u8>,
 }
@@ -84,15 +83,15 @@ pub(crate) struct Filter {
 }
 
 impl Profile {
-    /// The built-in default; or by name a built-in or `NAME.toml` among the user's profiles; or, where
-    /// `choice` has a slash, that file.
-    pub(crate) fn load(choice: Option<&OsStr>, dirs: &Dirs) -> Result<Profile> {
-        load::profile(choice, dirs)
+    /// The built-in default where nothing is chosen. A choice is a built-in, or `NAME.toml` among the
+    /// user's profiles, or, where it has a slash, a file; later ones are laid over earlier ones.
+    pub(crate) fn load(choices: &[OsString], dirs: &Dirs) -> Result<Profile> {
+        load::profile(choices, dirs)
     }
 
     /// Takes the filter alone from somewhere else: `unconfined`, or a profile's file.
-    pub(crate) fn with_seccomp(mut self, choice: &OsStr) -> Result<Profile> {
-        self.seccomp = load::seccomp(choice)?;
+    pub(crate) fn with_seccomp(mut self, choice: &OsStr, dirs: &Dirs) -> Result<Profile> {
+        self.seccomp = load::seccomp(choice, dirs)?;
         Ok(self)
     }
 
@@ -108,42 +107,57 @@ impl Profile {
                     program: Cow::Borrowed(filter.program),
                     allows_keyctl: filter.allows_keyctl,
                 }),
-                None => {
-                    let place = format!("the built-in profile {}", builtin.name);
-                    let relevant = caps.intersection(builtin.relevant);
-                    cached(dirs, builtin.source.as_bytes(), relevant, &place, || {
-                        load::builtin_policy(builtin).map(Cow::Owned)
-                    })
-                }
+                None => Custom { base: builtin, over: Vec::new() }.filter(caps, dirs),
             },
-            Seccomp::Custom(custom) => {
-                let place = format!("profile {}", custom.path.display());
-                let relevant = caps.intersection(custom.policy.relevant());
-                cached(dirs, &custom.source, relevant, &place, || Ok(Cow::Borrowed(&custom.policy)))
-            }
+            Seccomp::Custom(custom) => custom.filter(caps, dirs),
         }
     }
 }
 
-/// A filter out of the cache, or compiled and put there.
-fn cached<'a>(
-    dirs: &Dirs,
-    source: &[u8],
-    caps: CapSet,
-    place: &str,
-    policy: impl FnOnce() -> Result<Cow<'a, Policy>>,
-) -> Result<Filter> {
-    let entry = cache::Entry::new(dirs, source, caps);
-    let compiled = match entry.read() {
-        Some(compiled) => compiled,
-        None => {
-            let compiled = compile::compile(policy()?.as_ref(), caps)
-                .map_err(|e| Error::new(format!("cannot compile {place}"), e.to_string()))?;
-            entry.write(&compiled);
-            compiled
+impl Custom {
+    fn policy(&self) -> Result<Policy> {
+        let mut policy = load::builtin_policy(self.base)?;
+        for part in &self.over {
+            policy = part.document.over(policy);
         }
-    };
-    Ok(Filter { program: Cow::Owned(compiled.program), allows_keyctl: compiled.allows_keyctl })
+        Ok(policy)
+    }
+
+    /// The capabilities that make a difference.
+    fn relevant(&self) -> CapSet {
+        self.over.iter().fold(self.base.relevant, |set, part| {
+            let own = part.document.relevant();
+            if part.document.default.is_some() { own } else { set.union(own) }
+        })
+    }
+
+    fn filter(&self, caps: CapSet, dirs: &Dirs) -> Result<Filter> {
+        // The first built-in has the named sets, whatever the files are laid over.
+        let base =
+            std::iter::once(Builtin::base().source).chain(self.base.chain().map(|b| b.source));
+        let over = self.over.iter().map(|part| part.source.as_slice());
+        let sources: Vec<&[u8]> = base.map(str::as_bytes).chain(over).collect();
+        let entry = cache::Entry::new(dirs, &sources, caps.intersection(self.relevant()));
+        let compiled = match entry.read() {
+            Some(compiled) => compiled,
+            None => {
+                let compiled = compile::compile(&self.policy()?, caps)
+                    .map_err(|e| Error::new(format!("cannot compile {self}"), e.to_string()))?;
+                entry.write(&compiled);
+                compiled
+            }
+        };
+        Ok(Filter { program: Cow::Owned(compiled.program), allows_keyctl: compiled.allows_keyctl })
+    }
+}
+
+impl std::fmt::Display for Custom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.over.last() {
+            Some(part) => f.write_str(&part.place),
+            None => write!(f, "the built-in profile {}", self.base.name),
+        }
+    }
 }
 
 impl std::fmt::Debug for Seccomp {
@@ -151,7 +165,7 @@ impl std::fmt::Debug for Seccomp {
         match self {
             Seccomp::Builtin(builtin) => write!(f, "Builtin({})", builtin.name),
             Seccomp::Unconfined => f.write_str("Unconfined"),
-            Seccomp::Custom(custom) => write!(f, "Custom({})", custom.path.display()),
+            Seccomp::Custom(custom) => write!(f, "Custom({custom})"),
         }
     }
 }

@@ -5,22 +5,15 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::capability::CapSet;
-use super::policy::{Action, Arch, Condition, Op, Policy, Rule};
+use super::layers::{Document, FilterDocument, List};
+use super::policy::{Action, Arch, Condition, Op, Rule};
 use super::rlimit::{Resource, Rlimit};
-use super::schema::{self, ActionWord, OpWord};
+use super::schema::{self, ActionWord, INHERITED, OpWord};
 use super::suggest::nearest;
 use super::{errno, syscalls};
 
-/// What one file says; `None` is what it leaves to the built-in default.
-#[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) no_new_privileges: Option<bool>,
-    pub(crate) capabilities: Option<CapSet>,
-    pub(crate) masked_paths: Option<Vec<String>>,
-    pub(crate) readonly_paths: Option<Vec<String>>,
-    pub(crate) limits: Vec<Rlimit>,
-    pub(crate) seccomp: Option<Policy>,
-}
+/// Named sets of system calls, `@` and all, that every file may use.
+pub(crate) type Sets = &'static [(&'static str, &'static [&'static str])];
 
 /// What is wrong, and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,8 +29,9 @@ pub(crate) struct Problem {
 
 type Result<T> = std::result::Result<T, Problem>;
 
-pub(crate) fn document(text: &str) -> Result<Document> {
-    let at = Source { text };
+/// `place` is what messages call the file.
+pub(crate) fn document(text: &str, place: &str, sets: Sets) -> Result<Document> {
+    let at = Source { text, place, sets };
     let file: schema::File = toml::from_str(text).map_err(|e| {
         let span = e.span().unwrap_or(0..0);
         // An unknown key's span is the key itself, a wrong word's is the quoted word.
@@ -52,26 +46,52 @@ pub(crate) fn document(text: &str) -> Result<Document> {
         let message = format!("version {} is not known, expected 1", file.version.get_ref());
         return Err(at.problem(file.version.span(), message, None));
     }
-    let paths = file.paths;
-    let (masked, read_only) = paths.map_or((None, None), |p| (p.masked, p.read_only));
-    let keep = file.capabilities.and_then(|c| c.keep);
-    Ok(Document {
-        no_new_privileges: file.process.and_then(|p| p.no_new_privileges),
-        capabilities: keep.map(|names| at.capabilities(&names)).transpose()?,
-        masked_paths: masked.map(|p| at.paths(p)).transpose()?,
-        readonly_paths: read_only.map(|p| at.paths(p)).transpose()?,
-        limits: file
-            .limits
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(name, limit)| at.limit(&name, &limit))
-            .collect::<Result<_>>()?,
-        seccomp: file.seccomp.map(|s| at.policy(&s)).transpose()?,
-    })
+    let mut out = Document {
+        description: file.description,
+        extends: file.extends.map(Spanned::into_inner),
+        user_namespace: file.namespaces.and_then(|n| n.user),
+        network: file.network.and_then(|n| n.mode),
+        seccomp: file.seccomp.map(|s| at.filter(&s)).transpose()?,
+        ..Document::default()
+    };
+    if let Some(process) = file.process {
+        (out.no_new_privileges, out.timeout) = (process.no_new_privileges, process.timeout);
+    }
+    if let Some(capabilities) = file.capabilities {
+        out.capabilities = capabilities.keep.map(|names| at.kept(names)).transpose()?;
+        out.dropped = at.capabilities(&capabilities.drop.unwrap_or_default())?;
+    }
+    if let Some(paths) = file.paths {
+        out.masked = at.paths(paths.masked)?;
+        out.read_only = at.paths(paths.read_only)?;
+        out.unmasked = at.paths(paths.unmasked)?.map(|list| list.own).unwrap_or_default();
+    }
+    for (name, limit) in file.limits.unwrap_or_default() {
+        out.limits.push(at.limit(&name, &limit)?);
+    }
+    if let Some(mounts) = file.mounts {
+        out.read_only_root = mounts.read_only_root;
+        out.tmpfs = list(mounts.tmpfs);
+        out.volumes = at.volumes(mounts.volumes)?;
+    }
+    if let Some(env) = file.env {
+        for (name, value) in env.set.unwrap_or_default() {
+            out.env_set.push((at.variable(name)?, value));
+        }
+        let pass = env.pass.map(|names| names.into_iter().map(|n| at.variable(n)).collect());
+        out.env_pass = pass.transpose()?.map(List::of);
+    }
+    Ok(out)
+}
+
+fn list(names: Option<Vec<Spanned<String>>>) -> Option<List> {
+    names.map(|names| List::of(names.into_iter().map(Spanned::into_inner).collect()))
 }
 
 struct Source<'a> {
     text: &'a str,
+    place: &'a str,
+    sets: Sets,
 }
 
 impl Source<'_> {
@@ -111,6 +131,12 @@ impl Source<'_> {
         [table, key].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(".")
     }
 
+    fn kept(&self, mut names: Vec<Spanned<String>>) -> Result<(CapSet, bool)> {
+        let count = names.len();
+        names.retain(|name| name.get_ref() != INHERITED);
+        Ok((self.capabilities(&names)?, names.len() < count))
+    }
+
     fn capabilities(&self, names: &[Spanned<String>]) -> Result<CapSet> {
         names.iter().try_fold(CapSet::EMPTY, |set, name| {
             let text = name.get_ref();
@@ -127,23 +153,42 @@ impl Source<'_> {
         })
     }
 
-    fn paths(&self, paths: Vec<Spanned<String>>) -> Result<Vec<String>> {
+    fn paths(&self, paths: Option<Vec<Spanned<String>>>) -> Result<Option<List>> {
         let ok = |p: &str| {
             p.starts_with('/') && !p.contains('\0') && !p.split('/').any(|part| part == "..")
         };
-        paths
-            .into_iter()
-            .map(|path| {
-                if ok(path.get_ref()) {
-                    return Ok(path.into_inner());
-                }
+        for path in paths.iter().flatten().filter(|p| p.get_ref() != INHERITED) {
+            if !ok(path.get_ref()) {
                 let message = format!(
                     "`{}` is not an absolute path without `..`",
                     path.get_ref().escape_default()
                 );
-                Err(self.problem(path.span(), message, None))
-            })
-            .collect()
+                return Err(self.problem(path.span(), message, None));
+            }
+        }
+        Ok(list(paths))
+    }
+
+    /// A relative path would mean another directory for each caller.
+    fn volumes(&self, volumes: Option<Vec<Spanned<String>>>) -> Result<Option<List>> {
+        for volume in volumes.iter().flatten() {
+            if volume.get_ref().starts_with('.') && volume.get_ref() != INHERITED {
+                let message = format!(
+                    "`{}` is relative; expected /PATH:TARGET, ~/PATH:TARGET or NAME:TARGET",
+                    volume.get_ref().escape_default()
+                );
+                return Err(self.problem(volume.span(), message, None));
+            }
+        }
+        Ok(list(volumes))
+    }
+
+    fn variable(&self, name: Spanned<String>) -> Result<String> {
+        if name.get_ref().is_empty() || name.get_ref().contains(['=', '\0', ' ']) {
+            let message = format!("`{}` is no variable's name", name.get_ref().escape_default());
+            return Err(self.problem(name.span(), message, None));
+        }
+        Ok(name.into_inner())
     }
 
     fn limit(&self, name: &Spanned<String>, limit: &schema::Limit) -> Result<Rlimit> {
@@ -194,48 +239,85 @@ impl Source<'_> {
         }
     }
 
-    fn policy(&self, seccomp: &schema::Seccomp) -> Result<Policy> {
-        let architectures = seccomp
-            .architectures
-            .iter()
-            .map(|name| {
-                Arch::parse(name.get_ref()).ok_or_else(|| {
-                    let names = Arch::EVERY.map(|(_, name)| name);
-                    let message = format!(
-                        "unknown architecture `{}`, expected one of {}",
-                        name.get_ref(),
-                        names.join(", ")
-                    );
-                    self.problem(name.span(), message, nearest(name.get_ref(), names))
-                })
-            })
-            .collect::<Result<_>>()?;
-        Ok(Policy {
-            default: self.action(&seccomp.default, seccomp.default_errno.as_ref())?,
-            architectures,
-            rules: seccomp.group.iter().map(|g| self.rule(g)).collect::<Result<_>>()?,
-        })
+    fn filter(&self, seccomp: &schema::Seccomp) -> Result<FilterDocument> {
+        let architectures = seccomp.architectures.as_ref().map(|names| self.architectures(names));
+        let default = match (&seccomp.default, &seccomp.default_errno) {
+            (Some(word), errno) => Some(self.action(word, errno.as_ref())?),
+            (None, Some(errno)) => {
+                let message = "default-errno goes with default = \"errno\"".to_owned();
+                return Err(self.problem(errno.span(), message, None));
+            }
+            (None, None) => None,
+        };
+        if let (Some(word), None) = (&seccomp.default, &architectures) {
+            let message = "a filter of its own, with `default`, needs `architectures` as well";
+            return Err(self.problem(word.span(), message.to_owned(), None));
+        }
+        let mut rules: Vec<Rule> = Vec::new();
+        for group in &seccomp.group {
+            let rule = self.rule(group, &rules)?;
+            rules.push(rule);
+        }
+        Ok(FilterDocument { default, architectures: architectures.transpose()?, rules })
     }
 
-    fn rule(&self, group: &Spanned<schema::Group>) -> Result<Rule> {
+    fn architectures(&self, names: &[Spanned<String>]) -> Result<Vec<Arch>> {
+        let parse = |name: &Spanned<String>| {
+            Arch::parse(name.get_ref()).ok_or_else(|| {
+                let names = Arch::EVERY.map(|(_, name)| name);
+                let message = format!(
+                    "unknown architecture `{}`, expected one of {}",
+                    name.get_ref(),
+                    names.join(", ")
+                );
+                self.problem(name.span(), message, nearest(name.get_ref(), names))
+            })
+        };
+        names.iter().map(parse).collect()
+    }
+
+    fn rule(&self, group: &Spanned<schema::Group>, earlier: &[Rule]) -> Result<Rule> {
         let line = self.problem(group.span(), String::new(), None).line;
         let group = group.get_ref();
+        let mut calls = Vec::new();
         for name in &group.syscalls {
-            if !syscalls::is_known(name.get_ref()) {
-                let all = syscalls::all();
-                let message = format!("unknown system call `{}`", name.get_ref());
-                let hint = nearest(name.get_ref(), all.iter().map(String::as_str));
-                return Err(self.problem(name.span(), message, hint));
-            }
+            calls.extend(self.calls(name, earlier)?);
         }
         Ok(Rule {
-            origin: format!("\"{}\" (line {line})", group.name),
+            name: group.name.clone(),
+            origin: format!("\"{}\" ({}:{line})", group.name, self.place),
             action: self.action(&group.action, group.errno.as_ref())?,
-            syscalls: group.syscalls.iter().map(|s| s.get_ref().clone()).collect(),
+            syscalls: calls,
             conditions: group.args.iter().map(|a| self.condition(a)).collect::<Result<_>>()?,
             when: self.capabilities(&group.when_capability)?,
             unless: self.capabilities(&group.unless_capability)?,
+            layer: 0,
         })
+    }
+
+    /// A call's name, or the calls of a set: a group of this file whose name begins with `@`, or one that
+    /// every file has.
+    fn calls(&self, name: &Spanned<String>, earlier: &[Rule]) -> Result<Vec<String>> {
+        let text = name.get_ref();
+        if text.starts_with('@') {
+            if let Some(rule) = earlier.iter().find(|r| r.name == *text) {
+                return Ok(rule.syscalls.clone());
+            }
+            if let Some((_, calls)) = self.sets.iter().find(|(set, _)| set == text) {
+                return Ok(calls.iter().map(ToString::to_string).collect());
+            }
+            let known = self.sets.iter().map(|(set, _)| *set);
+            let known = known.chain(earlier.iter().map(|r| r.name.as_str()));
+            let message = format!("unknown set of system calls `{text}`");
+            return Err(self.problem(name.span(), message, nearest(text, known)));
+        }
+        if syscalls::is_known(text) {
+            return Ok(vec![text.clone()]);
+        }
+        let all = syscalls::all();
+        let message = format!("unknown system call `{text}`");
+        let hint = nearest(text, all.iter().map(String::as_str));
+        Err(self.problem(name.span(), message, hint))
     }
 
     fn condition(&self, arg: &Spanned<schema::Arg>) -> Result<Condition> {

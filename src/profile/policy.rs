@@ -70,7 +70,9 @@ pub(crate) struct Condition {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The group's name and line in the file, for messages.
+    /// The group's.
+    pub(crate) name: String,
+    /// Its name, file and line, for messages.
     pub(crate) origin: String,
     pub(crate) action: Action,
     pub(crate) syscalls: Vec<String>,
@@ -80,6 +82,8 @@ pub(crate) struct Rule {
     pub(crate) when: CapSet,
     /// and none of these.
     pub(crate) unless: CapSet,
+    /// What a higher layer says of a call goes before what lower ones say.
+    pub(crate) layer: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,9 +109,9 @@ pub(crate) struct Contradiction {
 }
 
 impl Policy {
-    /// The capabilities that make a difference to the filter.
-    pub(crate) fn relevant(&self) -> CapSet {
-        self.rules.iter().fold(CapSet::EMPTY, |set, r| set.union(r.when).union(r.unless))
+    /// What to begin with where a file says everything.
+    pub(crate) fn nothing() -> Self {
+        Policy { default: Action::Kill, architectures: Vec::new(), rules: Vec::new() }
     }
 
     /// Nothing is filtered, so that no filter is needed.
@@ -117,48 +121,80 @@ impl Policy {
 
     /// The verdict for each call that has a rule; the others get the default action.
     pub(crate) fn verdicts(&self, caps: CapSet) -> Result<BTreeMap<&str, Verdict>, Contradiction> {
-        struct Draft<'a> {
-            cases: Vec<(&'a Rule, &'a [Condition], Action)>,
-            otherwise: Option<(&'a Rule, Action)>,
+        let mut merged: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
+        let top = self.rules.iter().map(|r| r.layer).max().unwrap_or(0);
+        for layer in (0..=top).rev() {
+            for (name, draft) in self.layer(layer, caps)? {
+                merged.entry(name).or_default().lay_over(draft);
+            }
         }
+        Ok(merged
+            .into_iter()
+            .map(|(name, draft)| {
+                let cases = draft.cases.into_iter().map(|r| (r.conditions.clone(), r.action));
+                let otherwise = draft.otherwise.map_or(self.default, |rule| rule.action);
+                (name, Verdict { cases: cases.collect(), otherwise })
+            })
+            .collect())
+    }
+
+    /// What the rules of one layer say; they must agree.
+    fn layer(&self, layer: u16, caps: CapSet) -> Result<BTreeMap<&str, Draft<'_>>, Contradiction> {
         let mut drafts: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
-        let active = self
-            .rules
-            .iter()
-            .filter(|r| caps.contains(r.when) && caps.intersection(r.unless).is_empty());
+        let active = self.rules.iter().filter(|r| {
+            r.layer == layer && caps.contains(r.when) && caps.intersection(r.unless).is_empty()
+        });
         for rule in active {
             for name in &rule.syscalls {
-                let draft = drafts
-                    .entry(name)
-                    .or_insert_with(|| Draft { cases: Vec::new(), otherwise: None });
-                let clash = if rule.conditions.is_empty() {
-                    let earlier = *draft.otherwise.get_or_insert((rule, rule.action));
-                    (earlier.1 != rule.action).then_some(earlier.0)
+                let draft = drafts.entry(name).or_default();
+                let earlier = if rule.conditions.is_empty() {
+                    *draft.otherwise.get_or_insert(rule)
                 } else {
-                    let same = draft.cases.iter().find(|(_, c, _)| *c == rule.conditions);
-                    let clash = same.filter(|(_, _, a)| *a != rule.action).map(|(r, ..)| *r);
-                    if same.is_none() {
-                        draft.cases.push((rule, &rule.conditions, rule.action));
+                    match draft.cases.iter().find(|r| r.conditions == rule.conditions) {
+                        Some(same) => same,
+                        None => {
+                            draft.cases.push(rule);
+                            rule
+                        }
                     }
-                    clash
                 };
-                if let Some(first) = clash {
+                if earlier.action != rule.action {
                     return Err(Contradiction {
                         syscall: name.clone(),
-                        first: first.origin.clone(),
+                        first: earlier.origin.clone(),
                         second: rule.origin.clone(),
                     });
                 }
             }
         }
-        Ok(drafts
-            .into_iter()
-            .map(|(name, draft)| {
-                let cases = draft.cases.into_iter().map(|(_, c, a)| (c.to_vec(), a)).collect();
-                let otherwise = draft.otherwise.map_or(self.default, |(_, action)| action);
-                (name, Verdict { cases, otherwise })
-            })
-            .collect())
+        Ok(drafts)
+    }
+}
+
+/// The capabilities that make a difference to what rules say.
+pub(crate) fn relevant(rules: &[Rule]) -> CapSet {
+    rules.iter().fold(CapSet::EMPTY, |set, r| set.union(r.when).union(r.unless))
+}
+
+/// The rules about one call.
+#[derive(Default)]
+struct Draft<'a> {
+    cases: Vec<&'a Rule>,
+    otherwise: Option<&'a Rule>,
+}
+
+impl<'a> Draft<'a> {
+    /// Adds what a lower layer says where this one leaves something open.
+    fn lay_over(&mut self, lower: Draft<'a>) {
+        if self.otherwise.is_some() {
+            return;
+        }
+        for case in lower.cases {
+            if self.cases.iter().all(|own| own.conditions != case.conditions) {
+                self.cases.push(case);
+            }
+        }
+        self.otherwise = lower.otherwise;
     }
 }
 
@@ -176,12 +212,14 @@ mod tests {
 
     fn rule(origin: &str, action: Action, when: CapSet, unless: CapSet) -> Rule {
         Rule {
+            name: origin.into(),
             origin: origin.into(),
             action,
             syscalls: vec!["mount".into()],
             conditions: vec![],
             when,
             unless,
+            layer: 0,
         }
     }
 
@@ -196,10 +234,35 @@ mod tests {
                 rule("not granted", Action::Errno(1), CapSet::EMPTY, admin),
             ],
         };
-        assert_eq!(policy.relevant(), admin);
+        assert_eq!(relevant(&policy.rules), admin);
         let with = |caps| policy.verdicts(caps).unwrap()["mount"].otherwise;
         assert_eq!(with(CapSet::EMPTY), Action::Errno(1));
         assert_eq!(with(admin), Action::Allow);
+    }
+
+    #[test]
+    fn a_higher_layer_goes_first() {
+        let any = (CapSet::EMPTY, CapSet::EMPTY);
+        let case = |n: u64| {
+            let one = Condition { index: 0, mask: u64::MAX, op: Op::Eq, values: vec![n] };
+            vec![one]
+        };
+        let low = rule("low", Action::Allow, any.0, any.1);
+        let low_case = Rule { conditions: case(1), ..rule("low", Action::Errno(1), any.0, any.1) };
+        let high_case =
+            Rule { conditions: case(2), layer: 1, ..rule("high", Action::Errno(2), any.0, any.1) };
+        let same = Rule { conditions: case(1), ..high_case.clone() };
+        let policy = |rules| Policy { default: Action::Kill, architectures: vec![], rules };
+        let found = |rules| policy(rules).verdicts(CapSet::EMPTY).unwrap()["mount"].clone();
+        let verdict = found(vec![low.clone(), low_case.clone(), high_case.clone()]);
+        assert_eq!(verdict.cases, [(case(2), Action::Errno(2)), (case(1), Action::Errno(1))]);
+        assert_eq!(verdict.otherwise, Action::Allow);
+        let verdict = found(vec![low.clone(), low_case, same]);
+        assert_eq!(verdict.cases, [(case(1), Action::Errno(2))]);
+        // Without conditions it says all there is to say.
+        let high = Rule { layer: 1, ..rule("high", Action::Errno(3), any.0, any.1) };
+        let verdict = found(vec![low, high_case, high]);
+        assert_eq!((verdict.cases.len(), verdict.otherwise), (1, Action::Errno(3)));
     }
 
     #[test]

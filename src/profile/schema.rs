@@ -1,5 +1,7 @@
 //! A profile as TOML spells it. What the words mean is decided in `parse`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use toml::Spanned;
@@ -8,16 +10,31 @@ use toml::Spanned;
 pub(crate) const WORDS: &[&str] = &[
     "version",
     "description",
+    "extends",
     "process",
     "no-new-privileges",
+    "timeout",
     "capabilities",
     "keep",
+    "drop",
     "paths",
     "masked",
     "read-only",
+    "unmasked",
     "limits",
     "soft",
     "hard",
+    "mounts",
+    "read-only-root",
+    "tmpfs",
+    "volumes",
+    "namespaces",
+    "user",
+    "network",
+    "mode",
+    "env",
+    "set",
+    "pass",
     "seccomp",
     "default",
     "default-errno",
@@ -39,45 +56,86 @@ pub(crate) const WORDS: &[&str] = &[
     "kill",
 ];
 
+/// In a list: what the list was in the profile that is extended.
+pub(crate) const INHERITED: &str = "...";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct File {
     pub(crate) version: Spanned<u32>,
     /// One line for `sbx profile ls`.
-    #[serde(rename = "description")]
-    pub(crate) _description: Option<String>,
+    pub(crate) description: Option<String>,
+    /// A name or, with a slash, a file.
+    pub(crate) extends: Option<Spanned<String>>,
     pub(crate) process: Option<Process>,
     pub(crate) capabilities: Option<Capabilities>,
     pub(crate) paths: Option<Paths>,
-    pub(crate) limits: Option<std::collections::BTreeMap<Spanned<String>, Limit>>,
+    pub(crate) limits: Option<BTreeMap<Spanned<String>, Limit>>,
+    pub(crate) mounts: Option<Mounts>,
+    pub(crate) namespaces: Option<Namespaces>,
+    pub(crate) network: Option<Network>,
+    pub(crate) env: Option<Env>,
     pub(crate) seccomp: Option<Seccomp>,
 }
+
+type List = Option<Vec<Spanned<String>>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Process {
     pub(crate) no_new_privileges: Option<bool>,
+    pub(crate) timeout: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Capabilities {
-    pub(crate) keep: Option<Vec<Spanned<String>>>,
+    pub(crate) keep: List,
+    pub(crate) drop: List,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Paths {
-    pub(crate) masked: Option<Vec<Spanned<String>>>,
-    pub(crate) read_only: Option<Vec<Spanned<String>>>,
+    pub(crate) masked: List,
+    pub(crate) read_only: List,
+    pub(crate) unmasked: List,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Mounts {
+    pub(crate) read_only_root: Option<bool>,
+    pub(crate) tmpfs: List,
+    pub(crate) volumes: List,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Namespaces {
+    pub(crate) user: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Network {
+    pub(crate) mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Env {
+    pub(crate) set: Option<BTreeMap<Spanned<String>, String>>,
+    pub(crate) pass: List,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Seccomp {
-    pub(crate) default: Spanned<ActionWord>,
+    /// Without it the groups are laid over those of the profile that is extended.
+    pub(crate) default: Option<Spanned<ActionWord>>,
     pub(crate) default_errno: Option<Spanned<String>>,
-    pub(crate) architectures: Vec<Spanned<String>>,
+    pub(crate) architectures: List,
     #[serde(default)]
     pub(crate) group: Vec<Spanned<Group>>,
 }

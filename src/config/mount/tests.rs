@@ -1,7 +1,7 @@
 use super::*;
 
 fn vol(text: &str) -> Result<MountRequest> {
-    volume(OsStr::new(text))
+    volume(OsStr::new(text), "-v")
 }
 
 #[test]

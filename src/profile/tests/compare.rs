@@ -6,7 +6,8 @@ use libseccomp::{ScmpArch, ScmpSyscall};
 
 use super::exhaustive::interesting;
 use super::interpreter::{Data, Decision, X32_BIT, X86, X86_64};
-use super::{Builtin, CapSet, Policy, caps, compile, default_policy, docker, interpreter};
+use super::{CapSet, Policy, base_caps, caps, compile, default_policy, docker, interpreter};
+use crate::profile::policy::relevant;
 
 const THEIRS: &str = "/usr/share/containers/seccomp.json";
 
@@ -76,10 +77,10 @@ fn walk(granted: CapSet, other: &Policy, mut visit: impl FnMut(&str, Data, bool,
 #[test]
 fn nothing_is_permitted_that_podmans_filter_refuses() {
     let Some(theirs) = theirs() else { return };
-    let base = Builtin::base().capabilities;
+    let base = base_caps();
     let mut sets = vec![base, CapSet::EMPTY, CapSet::ALL];
-    let relevant = default_policy().relevant().union(theirs.relevant());
-    sets.extend(relevant.names().map(|name| base.union(caps(name))));
+    let both = relevant(&default_policy().rules).union(relevant(&theirs.rules));
+    sets.extend(both.names().map(|name| base.union(caps(name))));
     for granted in sets {
         walk(granted, &theirs, |name, data, ours, theirs| {
             assert!(theirs || !ours, "{name} {data:x?} with {granted:?}");
@@ -91,7 +92,7 @@ fn nothing_is_permitted_that_podmans_filter_refuses() {
 fn what_podman_permits_beyond_is_listed_with_its_reason() {
     let Some(theirs) = theirs() else { return };
     let mut beyond = BTreeSet::new();
-    walk(Builtin::base().capabilities, &theirs, |name, data, ours, theirs| {
+    walk(base_caps(), &theirs, |name, data, ours, theirs| {
         if theirs && !ours && data.nr & X32_BIT == 0 {
             beyond.insert(name.to_owned());
         }

@@ -76,6 +76,8 @@ pub(super) fn policy(json: &str) -> Policy {
     let groups =
         profile.syscalls.iter().filter(|g| g.includes.arches.is_empty() || here(&g.includes));
     let rules = groups.map(|g| Rule {
+        name: String::new(),
+        layer: 0,
         origin: g.names.join(" "),
         action: action(&g.action, g.errno_ret),
         syscalls: g.names.iter().filter(|n| known.contains(*n)).cloned().collect(),

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::super::{Origin, Profile};
+use super::super::Profile;
 use super::{Builtin, CapSet, caps};
 use crate::error::Error;
 use crate::host::dirs::Dirs;
@@ -23,22 +23,25 @@ fn write(root: &Path, text: &str) -> std::path::PathBuf {
 fn refuse(text: &str) -> Error {
     let root = tempfile::tempdir().unwrap();
     let path = write(root.path(), text);
-    Profile::load(Some(path.as_os_str()), &dirs(root.path())).unwrap_err()
+    Profile::load(&[path.as_os_str().into()], &dirs(root.path())).unwrap_err()
 }
 
 #[test]
 fn the_default_is_podmans_set_and_leaves_no_core() {
     let root = tempfile::tempdir().unwrap();
-    let profile = Profile::load(None, &dirs(root.path())).unwrap();
+    let profile = Profile::load(&[], &dirs(root.path())).unwrap();
     let eleven = "CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID \
                   SYS_CHROOT";
-    assert_eq!(profile.capabilities, caps(eleven));
-    assert_eq!(profile.rlimits, [Rlimit { kind: Resource::Core, soft: Some(0), hard: Some(0) }]);
-    assert!(profile.no_new_privileges);
-    assert_eq!(profile.origin, Origin::Builtin);
-    assert!(profile.masked_paths.iter().any(|p| p == "/proc/kcore"));
-    assert!(profile.readonly_paths.iter().any(|p| p == "/proc/sys"));
-    let filter = profile.filter(profile.capabilities, &dirs(root.path())).unwrap();
+    assert_eq!(profile.settings.capabilities, caps(eleven));
+    assert_eq!(
+        profile.settings.limits,
+        [Rlimit { kind: Resource::Core, soft: Some(0), hard: Some(0) }]
+    );
+    assert!(profile.settings.no_new_privileges);
+    assert_eq!(profile.name, "default");
+    assert!(profile.settings.masked.iter().any(|p| p == "/proc/kcore"));
+    assert!(profile.settings.read_only.iter().any(|p| p == "/proc/sys"));
+    let filter = profile.filter(profile.settings.capabilities, &dirs(root.path())).unwrap();
     assert!(!filter.allows_keyctl && !filter.program.is_empty());
     assert!(!root.path().join("cache").exists(), "a built-in filter touches no file");
 }
@@ -47,15 +50,15 @@ fn the_default_is_podmans_set_and_leaves_no_core() {
 fn unconfined_has_no_filter() {
     let root = tempfile::tempdir().unwrap();
     let dirs = dirs(root.path());
-    let profile = Profile::load(Some(OsStr::new("unconfined")), &dirs).unwrap();
-    assert_eq!(profile.capabilities, CapSet::ALL);
-    assert!(profile.masked_paths.is_empty() && !profile.no_new_privileges);
+    let profile = Profile::load(&[OsStr::new("unconfined").into()], &dirs).unwrap();
+    assert_eq!(profile.settings.capabilities, CapSet::ALL);
+    assert!(profile.settings.masked.is_empty() && !profile.settings.no_new_privileges);
     let filter = profile.filter(CapSet::ALL, &dirs).unwrap();
     assert!(filter.program.is_empty() && filter.allows_keyctl);
-    let default = Profile::load(None, &dirs).unwrap();
-    let bare = default.with_seccomp(OsStr::new("unconfined")).unwrap();
+    let default = Profile::load(&[], &dirs).unwrap();
+    let bare = default.with_seccomp(OsStr::new("unconfined"), &dirs).unwrap();
     assert!(bare.filter(CapSet::EMPTY, &dirs).unwrap().program.is_empty());
-    assert!(bare.no_new_privileges, "only the filter goes");
+    assert!(bare.settings.no_new_privileges, "only the filter goes");
 }
 
 #[test]
@@ -63,20 +66,20 @@ fn what_a_file_leaves_out_is_the_defaults() {
     let root = tempfile::tempdir().unwrap();
     let text = "version = 1\n[limits]\nnofile = { soft = 10, hard = \"unlimited\" }\n";
     let path = write(root.path(), text);
-    let profile = Profile::load(Some(path.as_os_str()), &dirs(root.path())).unwrap();
-    assert_eq!((profile.name.as_str(), &profile.origin), ("mine", &Origin::File(path)));
-    assert_eq!(profile.capabilities, Builtin::base().capabilities);
-    assert!(profile.rlimits.contains(&Rlimit {
+    let profile = Profile::load(&[path.as_os_str().into()], &dirs(root.path())).unwrap();
+    assert_eq!(profile.name, "mine");
+    assert_eq!(profile.settings.capabilities, (Builtin::base().settings)().capabilities);
+    assert!(profile.settings.limits.contains(&Rlimit {
         kind: Resource::Core,
         soft: Some(0),
         hard: Some(0)
     }));
-    assert!(profile.rlimits.contains(&Rlimit {
+    assert!(profile.settings.limits.contains(&Rlimit {
         kind: Resource::Nofile,
         soft: Some(10),
         hard: None
     }));
-    let filter = profile.filter(profile.capabilities, &dirs(root.path())).unwrap();
+    let filter = profile.filter(profile.settings.capabilities, &dirs(root.path())).unwrap();
     assert!(matches!(filter.program, std::borrow::Cow::Borrowed(_)), "the built-in filter");
 }
 
@@ -87,7 +90,7 @@ fn a_custom_filter_is_compiled_once() {
     let text = "version = 1\n[seccomp]\ndefault = \"allow\"\narchitectures = [\"x86_64\", \"aarch64\"]\n\
                 [[seccomp.group]]\nname = \"a\"\naction = \"kill\"\nsyscalls = [\"swapon\"]\n";
     let path = write(root.path(), text);
-    let load = || Profile::load(Some(path.as_os_str()), &dirs).unwrap();
+    let load = || Profile::load(&[path.as_os_str().into()], &dirs).unwrap();
     let first = load().filter(CapSet::EMPTY, &dirs).unwrap();
     assert!(first.allows_keyctl);
     let entries = || {
@@ -115,12 +118,15 @@ fn a_custom_filter_is_compiled_once() {
 fn a_capability_without_a_built_in_filter_is_cached_too() {
     let root = tempfile::tempdir().unwrap();
     let dirs = dirs(root.path());
-    let profile = Profile::load(None, &dirs).unwrap();
-    let granted = profile.capabilities.union(caps("SYS_TIME"));
+    let profile = Profile::load(&[], &dirs).unwrap();
+    let granted = profile.settings.capabilities.union(caps("SYS_TIME"));
     let first = profile.filter(granted, &dirs).unwrap();
     assert_eq!(std::fs::read_dir(dirs.cache.join("seccomp")).unwrap().count(), 1);
     assert_eq!(profile.filter(granted, &dirs).unwrap(), first);
-    assert_ne!(profile.filter(profile.capabilities, &dirs).unwrap().program, first.program);
+    assert_ne!(
+        profile.filter(profile.settings.capabilities, &dirs).unwrap().program,
+        first.program
+    );
 }
 
 #[test]
@@ -131,9 +137,9 @@ fn names_are_looked_up_among_the_users_profiles() {
     std::fs::create_dir_all(&profiles).unwrap();
     std::fs::write(profiles.join("build.toml"), "version = 1\n").unwrap();
     std::fs::write(profiles.join("default.toml"), "version = 7\n").unwrap();
-    let load = |name: &str| Profile::load(Some(OsStr::new(name)), &dirs);
+    let load = |name: &str| Profile::load(&[OsStr::new(name).into()], &dirs);
     assert_eq!(load("build").unwrap().name, "build");
-    assert_eq!(load("default").unwrap().origin, Origin::Builtin, "not shadowed");
+    assert!(load("default").unwrap().settings.no_new_privileges, "not shadowed");
     let error = load("biuld").unwrap_err();
     assert_eq!(error.fix.as_deref(), Some("--profile build"));
     assert!(load("").is_err());
@@ -266,9 +272,10 @@ fn contradicting_groups_are_both_named() {
     let root = tempfile::tempdir().unwrap();
     let dirs = dirs(root.path());
     let path = write(root.path(), text);
-    let profile = Profile::load(Some(path.as_os_str()), &dirs).unwrap();
+    let profile = Profile::load(&[path.as_os_str().into()], &dirs).unwrap();
     let shown = profile.filter(CapSet::EMPTY, &dirs).unwrap_err().to_string();
-    assert!(shown.contains("\"a\" (line 5)") && shown.contains("\"b\" (line 9)"), "{shown}");
+    let at = |name, line| format!("\"{name}\" ({}:{line})", path.display());
+    assert!(shown.contains(&at("a", 5)) && shown.contains(&at("b", 9)), "{shown}");
     assert!(shown.contains("about read"), "{shown}");
 }
 
@@ -278,7 +285,7 @@ fn a_filter_needs_this_machines_architecture() {
     let root = tempfile::tempdir().unwrap();
     let dirs = dirs(root.path());
     let path = write(root.path(), text);
-    let profile = Profile::load(Some(path.as_os_str()), &dirs).unwrap();
+    let profile = Profile::load(&[path.as_os_str().into()], &dirs).unwrap();
     let shown = profile.filter(CapSet::EMPTY, &dirs).unwrap_err().to_string();
     assert!(shown.contains("seccomp.architectures"), "{shown}");
 }
@@ -287,7 +294,8 @@ fn a_filter_needs_this_machines_architecture() {
 fn files_that_are_no_profile_are_refused_by_name() {
     assert!(refuse("{ \"defaultAction\": \"SCMP_ACT_ERRNO\" }").to_string().contains("Docker"));
     let root = tempfile::tempdir().unwrap();
-    let load = |path: &Path| Profile::load(Some(path.as_os_str()), &dirs(root.path())).unwrap_err();
+    let load =
+        |path: &Path| Profile::load(&[path.as_os_str().into()], &dirs(root.path())).unwrap_err();
     let missing = load(&root.path().join("none.toml")).to_string();
     assert!(missing.contains("none.toml") && missing.contains("no such file"), "{missing}");
     let fifo = root.path().join("fifo");
@@ -296,8 +304,8 @@ fn files_that_are_no_profile_are_refused_by_name() {
     let large = root.path().join("large.toml");
     std::fs::write(&large, vec![b'#'; (1 << 20) + 1]).unwrap();
     assert!(load(&large).to_string().contains("larger than"));
-    let default = Profile::load(None, &dirs(root.path())).unwrap();
+    let default = Profile::load(&[], &dirs(root.path())).unwrap();
     let path = write(root.path(), "version = 1\n");
-    let error = default.with_seccomp(path.as_os_str()).unwrap_err();
+    let error = default.with_seccomp(path.as_os_str(), &dirs(root.path())).unwrap_err();
     assert!(error.to_string().contains("no [seccomp] section"));
 }

@@ -5,6 +5,7 @@ mod decisions;
 mod docker;
 mod exhaustive;
 mod interpreter;
+mod layering;
 mod loading;
 
 use super::capability::CapSet;
@@ -18,12 +19,19 @@ fn caps(names: &str) -> CapSet {
     names.split_whitespace().fold(CapSet::EMPTY, |set, n| set.union(CapSet::parse(n).unwrap()))
 }
 
+/// What the default profile grants.
+fn base_caps() -> CapSet {
+    (Builtin::base().settings)().capabilities
+}
+
 fn default_policy() -> Policy {
     builtin_policy(Builtin::base()).unwrap()
 }
 
 fn policy_of(seccomp: &str) -> Policy {
-    parse::document(&format!("version = 1\n[seccomp]\n{seccomp}")).unwrap().seccomp.unwrap()
+    let text = format!("version = 1\n[seccomp]\n{seccomp}");
+    let document = parse::document(&text, "mine.toml", super::builtin::SETS).unwrap();
+    document.seccomp.unwrap().over(Policy::nothing())
 }
 
 fn run(compiled: &Compiled, data: Data) -> Decision {

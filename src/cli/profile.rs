@@ -1,0 +1,79 @@
+//! `sbx profile`.
+
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand};
+
+/// Look at profiles: what a sandbox may do
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct ProfileArgs {
+    #[command(subcommand)]
+    pub(crate) verb: ProfileVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileVerb {
+    Check(CheckArgs),
+    Diff(DiffArgs),
+    Ls(LsArgs),
+    Show(ShowArgs),
+}
+
+/// Check profiles: keys, words, system calls, contradictions, and what they extend
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+        sbx profile check ./build.toml      a file\n  \
+        sbx profile check build             one of yours\n\n\
+        The exit code is 0 where all are right, and 1 otherwise.")]
+pub(crate) struct CheckArgs {
+    /// A built-in name, a name of yours, or a file
+    #[arg(value_name = "PROFILE", required = true)]
+    pub(crate) profiles: Vec<OsString>,
+}
+
+/// Show what two profiles say differently
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The exit code is 0 where there is no difference, and 1 where there is one."
+)]
+pub(crate) struct DiffArgs {
+    /// A built-in name, a name of yours, or a file
+    #[arg(value_name = "PROFILE")]
+    pub(crate) from: OsString,
+    /// Another
+    #[arg(value_name = "PROFILE")]
+    pub(crate) to: OsString,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// List the built-in profiles and yours
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// Print names only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Print a profile
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+        sbx profile show strict                  the file, with its comments\n  \
+        sbx profile show --resolved strict       every value, and which file brought it in\n  \
+        sbx profile show --resolved dev ./my.toml  what --profile dev --profile ./my.toml means")]
+pub(crate) struct ShowArgs {
+    /// A built-in name, a name of yours, or a file; several only with --resolved
+    #[arg(value_name = "PROFILE", required = true)]
+    pub(crate) profiles: Vec<OsString>,
+    /// Every value, also those of the profiles that it extends
+    #[arg(long)]
+    pub(crate) resolved: bool,
+    /// With --resolved: as JSON
+    #[arg(long, requires = "resolved")]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,150 @@
+//! What one file says, and what files say together.
+
+use super::capability::CapSet;
+use super::policy::{Action, Arch, Policy, Rule};
+use super::rlimit::Rlimit;
+use super::schema::INHERITED;
+
+/// What one file says; what it leaves out stays as in the profile that it extends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Document {
+    pub(crate) description: Option<String>,
+    pub(crate) extends: Option<String>,
+    pub(crate) no_new_privileges: Option<bool>,
+    pub(crate) timeout: Option<String>,
+    /// And whether they are added to those of the profile that is extended.
+    pub(crate) capabilities: Option<(CapSet, bool)>,
+    pub(crate) dropped: CapSet,
+    pub(crate) masked: Option<List>,
+    pub(crate) read_only: Option<List>,
+    /// Neither masked nor read-only, whatever the profile that is extended says.
+    pub(crate) unmasked: Vec<String>,
+    pub(crate) limits: Vec<Rlimit>,
+    pub(crate) read_only_root: Option<bool>,
+    pub(crate) tmpfs: Option<List>,
+    pub(crate) volumes: Option<List>,
+    pub(crate) user_namespace: Option<String>,
+    pub(crate) network: Option<String>,
+    pub(crate) env_set: Vec<(String, String)>,
+    pub(crate) env_pass: Option<List>,
+    pub(crate) seccomp: Option<FilterDocument>,
+}
+
+/// Words, alone or after those of the profile that is extended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) inherits: bool,
+    pub(crate) own: Vec<String>,
+}
+
+/// A filter, or groups that are laid over one.
+#[derive(Clone, Debug)]
+pub(crate) struct FilterDocument {
+    pub(crate) default: Option<Action>,
+    pub(crate) architectures: Option<Vec<Arch>>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// What all files say together, but for the filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) no_new_privileges: bool,
+    pub(crate) timeout: Option<String>,
+    /// Granted unless the command line adds or drops some.
+    pub(crate) capabilities: CapSet,
+    /// Hidden behind an empty file or directory.
+    pub(crate) masked: Vec<String>,
+    pub(crate) read_only: Vec<String>,
+    /// Resources that are not listed keep the caller's limits.
+    pub(crate) limits: Vec<Rlimit>,
+    pub(crate) read_only_root: Option<bool>,
+    pub(crate) tmpfs: Vec<String>,
+    pub(crate) volumes: Vec<String>,
+    pub(crate) user_namespace: Option<String>,
+    pub(crate) network: Option<String>,
+    pub(crate) env_set: Vec<(String, String)>,
+    pub(crate) env_pass: Vec<String>,
+}
+
+impl List {
+    pub(crate) fn of(mut words: Vec<String>) -> Self {
+        let count = words.len();
+        words.retain(|word| word != INHERITED);
+        List { inherits: words.len() < count, own: words }
+    }
+
+    fn apply(&self, to: &mut Vec<String>) {
+        if !self.inherits {
+            to.clear();
+        }
+        for word in &self.own {
+            if !to.contains(word) {
+                to.push(word.clone());
+            }
+        }
+    }
+}
+
+impl Settings {
+    /// Lays a file over what was said so far.
+    pub(crate) fn apply(&mut self, document: &Document) {
+        fn replace<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
+            if from.is_some() {
+                to.clone_from(from);
+            }
+        }
+        if let Some(value) = document.no_new_privileges {
+            self.no_new_privileges = value;
+        }
+        replace(&mut self.timeout, &document.timeout);
+        replace(&mut self.read_only_root, &document.read_only_root);
+        replace(&mut self.user_namespace, &document.user_namespace);
+        replace(&mut self.network, &document.network);
+        if let Some((own, inherits)) = document.capabilities {
+            self.capabilities = if inherits { self.capabilities.union(own) } else { own };
+        }
+        self.capabilities = self.capabilities.without(document.dropped);
+        for (list, to) in [
+            (&document.masked, &mut self.masked),
+            (&document.read_only, &mut self.read_only),
+            (&document.tmpfs, &mut self.tmpfs),
+            (&document.volumes, &mut self.volumes),
+            (&document.env_pass, &mut self.env_pass),
+        ] {
+            if let Some(list) = list {
+                list.apply(to);
+            }
+        }
+        self.masked.retain(|path| !document.unmasked.contains(path));
+        self.read_only.retain(|path| !document.unmasked.contains(path));
+        for limit in &document.limits {
+            self.limits.retain(|l| l.kind != limit.kind);
+            self.limits.push(*limit);
+        }
+        for (name, value) in &document.env_set {
+            self.env_set.retain(|(n, _)| n != name);
+            self.env_set.push((name.clone(), value.clone()));
+        }
+    }
+}
+
+impl FilterDocument {
+    /// Lays it over a filter, or takes its place.
+    pub(crate) fn over(&self, lower: Policy) -> Policy {
+        let mut policy = match self.default {
+            Some(default) => Policy { default, architectures: Vec::new(), rules: Vec::new() },
+            None => lower,
+        };
+        if let Some(architectures) = &self.architectures {
+            policy.architectures.clone_from(architectures);
+        }
+        let layer = policy.rules.iter().map(|r| r.layer + 1).max().unwrap_or(0);
+        policy.rules.extend(self.rules.iter().map(|r| Rule { layer, ..r.clone() }));
+        policy
+    }
+
+    /// The capabilities that make a difference to its own rules.
+    pub(crate) fn relevant(&self) -> CapSet {
+        super::policy::relevant(&self.rules)
+    }
+}
