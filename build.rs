@@ -27,7 +27,7 @@ mod profile {
 }
 
 use profile::capability::CapSet;
-use profile::layers::{Document, Settings};
+use profile::layers::{Document, Landlock, Settings};
 use profile::parse::Sets;
 use profile::policy::{Policy, relevant};
 
@@ -160,6 +160,7 @@ fn literal(settings: &Settings) -> Result<String> {
         network,
         env_set,
         env_pass,
+        landlock,
     } = settings;
     let word = |value: &Option<String>| match value {
         Some(value) => format!("Some({value:?}.to_owned())"),
@@ -180,7 +181,27 @@ fn literal(settings: &Settings) -> Result<String> {
     writeln!(out, "read_only_root: {read_only_root:?}, tmpfs: {},", words(tmpfs))?;
     writeln!(out, "volumes: {}, user_namespace: {},", words(volumes), word(user_namespace))?;
     writeln!(out, "network: {}, env_pass: {},", word(network), words(env_pass))?;
-    writeln!(out, "env_set: pairs(&{env_set:?}) }}")?;
+    writeln!(out, "env_set: pairs(&{env_set:?}), landlock: {} }}", landlock_literal(landlock)?)?;
+    Ok(out)
+}
+
+fn landlock_literal(landlock: &Landlock) -> Result<String> {
+    let Landlock { best_effort, read, write, execute, bind_ports, connect_ports, scopes } =
+        landlock;
+    let words = |list: &Option<Vec<String>>| match list {
+        Some(list) => format!("Some(strings(&{list:?}))"),
+        None => "None".to_owned(),
+    };
+    let ports = |list: &Option<Vec<u16>>| match list {
+        Some(list) => format!("Some(vec!{list:?})"),
+        None => "None".to_owned(),
+    };
+    let mut out = format!("Landlock {{ best_effort: {best_effort}, read: {}, ", words(read));
+    write!(out, "write: {}, execute: {}, ", words(write), words(execute))?;
+    write!(out, "bind_ports: {}, connect_ports: {}, ", ports(bind_ports), ports(connect_ports))?;
+    let scopes = scopes.as_ref().map(|list| list.iter().map(|s| format!("Scope::{s:?},")));
+    let scopes = scopes.map(|list| format!("Some(vec![{}])", list.collect::<String>()));
+    write!(out, "scopes: {} }}", scopes.unwrap_or_else(|| "None".to_owned()))?;
     Ok(out)
 }
 

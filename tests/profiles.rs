@@ -219,3 +219,101 @@ fn sbx_runs_inside_nested() {
     assert_eq!(run("nested").ok(), "inside\n0");
     run("default").fails(125);
 }
+
+/// A profile with Landlock rules and the words of the probe-free shell: what is allowed, what is denied.
+fn landlocked(world: &World, rules: &str, script: &str) -> String {
+    mine(world, "locked", &format!("[landlock]\n{rules}\n"));
+    under(world, &["locked"], script).run().expect_code(0).text()
+}
+
+#[test]
+fn landlock_takes_rights_to_files() {
+    let world = World::new();
+    let script = "cat /etc/hosts >/dev/null 2>&1 && echo read hosts; \
+                  cat /etc/passwd >/dev/null 2>&1 && echo read passwd; \
+                  ls /usr >/dev/null 2>&1 && echo list usr; \
+                  echo x 2>/dev/null >/tmp/x && echo write tmp; \
+                  echo x 2>/dev/null >/run/x && echo write run; \
+                  mkdir /run/d 2>/dev/null && echo make run; \
+                  cp /bin/true /tmp/true 2>/dev/null && /tmp/true 2>/dev/null && echo execute tmp; \
+                  echo end";
+    let all = "read hosts read passwd list usr write tmp write run make run execute tmp end";
+    let said = |rules: &str| landlocked(&world, rules, script).replace('\n', " ");
+    assert_eq!(under(&world, &["default"], script).ok().replace('\n', " "), all);
+    let paths = "[\"/usr\", \"/bin\", \"/lib\", \"/lib64\", \"/etc/hosts\", \"/dev\"]";
+    let read = said(&format!("read = {paths}"));
+    assert_eq!(read, "read hosts list usr write tmp write run make run end");
+    let write = said("write = [\"/tmp\", \"/dev\", \"/nowhere\"]");
+    assert_eq!(write, "read hosts read passwd list usr write tmp execute tmp end");
+    let execute = said("execute = [\"/usr\", \"/bin\", \"/lib\", \"/lib64\"]");
+    assert_eq!(execute, all.replace(" execute tmp", ""));
+}
+
+#[test]
+fn what_is_mounted_on_purpose_is_usable_under_landlock() {
+    let world = World::new();
+    let dir = world.folder();
+    let (rw, ro) = (format!("{}:/run/rw", dir.display()), format!("{}:/run/ro:ro", dir.display()));
+    mine(
+        &world,
+        "locked",
+        "[landlock]\nread = [\"/usr\", \"/lib\", \"/lib64\"]\nwrite = [\"/dev\"]\n",
+    );
+    let script = "echo x >/run/rw/x && cat /run/ro/x; ls /run 2>/dev/null || echo closed";
+    let run =
+        ["run", "--host", "--profile", "locked", "-v", &rw, "-v", &ro, "--", "sh", "-c", script];
+    assert_eq!(world.sbx(run).ok(), "x\nclosed");
+}
+
+#[test]
+fn landlock_takes_ports_and_scopes() {
+    let world = World::new();
+    common::need!("python3");
+    let script = "exec python3 -c '
+import socket
+def attempt(name, what):
+    try:
+        what()
+        print(name, \"ok\")
+    except OSError as e:
+        print(name, e.errno)
+for port in (8001, 8002):
+    attempt(f\"bind {port}\", lambda: socket.socket().bind((\"127.0.0.1\", port)))
+for port in (8001, 8002):
+    attempt(f\"connect {port}\", lambda: socket.socket().connect((\"127.0.0.1\", port)))
+'";
+    let said = landlocked(&world, "bind-ports = [8001]\nconnect-ports = [8002]", script);
+    // EACCES 13, ECONNREFUSED 111.
+    assert_eq!(said, "bind 8001 ok\nbind 8002 13\nconnect 8001 13\nconnect 8002 111");
+}
+
+/// Row S18: with the host's network, an abstract socket of the host.
+#[test]
+fn abstract_sockets_of_the_host_are_out_of_reach() {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    common::need!("python3");
+    let world = World::new();
+    let name = format!("sbx-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
+    let script = format!(
+        "exec python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"\\0{name}\")'"
+    );
+    let run = |flags: &[&str]| {
+        let sbx = world.sbx(["run", "--host"]).args(flags);
+        sbx.args(["--", "sh", "-c", &script]).run()
+    };
+    assert!(run(&["--network", "host"]).expect_code(1).stderr.contains("PermissionError"));
+    assert!(run(&[]).expect_code(1).stderr.contains("ConnectionRefusedError"));
+    run(&["--network", "host", "--profile", "unconfined"]).expect_code(0);
+}
+
+#[test]
+fn a_link_does_not_lead_the_right_to_write() {
+    let world = World::new();
+    world.image();
+    mine(&world, "locked", "[landlock]\nwrite = [\"/var/run\"]\n");
+    let said = world.sbx(["run", "--rm", "--profile", "locked", "busybox", "true"]).fails(125);
+    assert!(said.contains("symbolic link") && said.contains("[landlock]"), "{said}");
+}

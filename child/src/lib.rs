@@ -8,6 +8,7 @@
 #![no_std]
 
 mod init;
+mod landlock;
 mod mount;
 mod op;
 mod path;
@@ -17,8 +18,8 @@ mod start;
 mod sys;
 
 pub use op::{
-    Arguments, Failure, FileId, From, Lookup, Op, Param, Program, SLOTS, Segment, Shape, Slot,
-    Stack,
+    Arguments, Failure, FileId, From, Landlock, Lookup, Op, Param, Port, Program, Rule, SLOTS,
+    Segment, Shape, Slot, Stack,
 };
 pub use run::run;
 pub use start::{NOT_EXECUTED, Start, start};

@@ -310,6 +310,7 @@ pub enum Op<'a> {
         caps: u64,
     },
     NoNewPrivs,
+    Landlock(Landlock<'a>),
     /// `seccomp(SECCOMP_SET_MODE_FILTER)` with an array of `struct sock_filter`.
     Seccomp(&'a [u8]),
     /// Reset dispositions and unblock all signals.
@@ -331,6 +332,35 @@ pub enum Op<'a> {
         argv: &'a [*const u8],
         envp: &'a [*const u8],
     },
+}
+
+/// What Landlock takes away, and what it leaves; the rights are the kernel's, see `landlock(7)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Landlock<'a> {
+    /// Rights about files that are gone but for the rules.
+    pub fs: u64,
+    /// Rights about TCP ports that are gone but for the ports.
+    pub net: u64,
+    /// What is out of reach outside of the sandbox.
+    pub scoped: u64,
+    pub rules: &'a [Rule<'a>],
+    pub ports: &'a [Port],
+}
+
+/// What is permitted at a path of the new root and below.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<'a> {
+    pub path: &'a CStr,
+    pub allowed: u64,
+    /// Whether links in the path are followed.
+    pub follow: bool,
+}
+
+/// What is permitted with a TCP port.
+#[derive(Clone, Copy, Debug)]
+pub struct Port {
+    pub port: u16,
+    pub allowed: u64,
 }
 
 /// What the child runs.

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use crate::init::{self, Rest};
 use crate::op::{Failure, Op, Program, SLOTS, Slot};
 use crate::sys::{self, EINTR, EINVAL, EOWNERDEAD, EXDEV, Errno, Result, call, nr};
-use crate::{mount, process};
+use crate::{landlock, mount, process};
 
 /// How many file systems of the sandbox's own can be remembered: each comes from a slot.
 const OWN: usize = SLOTS;
@@ -196,6 +196,7 @@ fn execute(op: &Op<'_>, program: &Program<'_>, state: &mut State) -> Result<()> 
         Op::BoundingSet { keep } => process::bounding_set(keep),
         Op::Capabilities { caps } => process::capabilities(caps),
         Op::NoNewPrivs => process::no_new_privs(),
+        Op::Landlock(ref landlock) => landlock::restrict(landlock),
         Op::Seccomp(filter) => process::seccomp(filter),
         Op::ResetSignals => process::reset_signals(),
         Op::Exit => sys::exit(0),

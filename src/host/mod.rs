@@ -16,13 +16,20 @@ pub(crate) struct HostFacts {
     pub(crate) subids: SubIds,
     /// Why the kernel's overlay cannot be had for directories below the store.
     pub(crate) native_overlay: Result<(), String>,
+    /// The version of Landlock; 0 where there is none.
+    pub(crate) landlock_abi: u32,
 }
 
 impl HostFacts {
     pub(crate) fn read(data: &Path) -> Result<Self> {
         let caller = Caller::current();
         let subids = SubIds::of(&caller)?;
-        Ok(HostFacts { caller, subids, native_overlay: native_overlay(data) })
+        Ok(HostFacts {
+            caller,
+            subids,
+            native_overlay: native_overlay(data),
+            landlock_abi: crate::sys::landlock_abi().unwrap_or(0),
+        })
     }
 }
 

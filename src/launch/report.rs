@@ -89,6 +89,10 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
             Error::new(what, "it does not exist, and making it would leave it in the host's directory")
                 .fix("make the directory first, or --rootfs DIR:O")
         }
+        (Hint::Landlock, Errno::ELOOP) => {
+            Error::new(what, "a path that may be written to leads through a symbolic link")
+                .fix("in [landlock], name the directory that the link leads to")
+        }
         (Hint::Rlimit, Errno::EPERM) => {
             Error::new(what, "the caller's own hard limit is lower (getrlimit(2))")
                 .fix("ask for no more than `ulimit -H` shows")

@@ -59,6 +59,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         id: new_id()?,
     })?;
     timings.mark("plan");
+    for lost in &plan.host.lost {
+        eprintln!("sbx: warning: left out {}", crate::error::printable(lost));
+    }
     if args.explain {
         super::output::print(&plan::explain(&plan, &request, &profile, args.json))?;
         return Ok(0);

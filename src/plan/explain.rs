@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Backend, Keyring, Plan, RootPlan};
+use super::{Backend, Keyring, LandlockPlan, Plan, RootPlan};
 use crate::config::{MountKind, Request, Root, Source, Volume};
 use crate::profile::Profile;
 use crate::userns::idmap::IdMap;
@@ -108,6 +108,15 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
         if instructions == 0 { "none".into() } else { format!("{instructions} BPF instructions") },
         &given(request.security.seccomp.is_some(), "--security-opt", &profile_source),
     );
+    if let Some(landlock) = &plan.host.landlock {
+        let LandlockPlan { fs, net, scoped, rules, ports } = landlock;
+        let value = format!(
+            "rights taken: files {fs:#x}, ports {net:#x}, scopes {scoped:#x}; left at {} paths and {} ports",
+            rules.len(),
+            ports.len()
+        );
+        row("landlock", value, &profile_source);
+    }
     let keyring = match plan.host.keyring {
         Keyring::Denied => "out of reach (keyctl is denied)",
         Keyring::Own => "its own",

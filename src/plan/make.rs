@@ -138,6 +138,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
         .build()
         .map_err(internal)?;
 
+    let (landlock, lost) = super::landlock::make(request, profile, inputs.facts.landlock_abi)?;
     let image_mounts = images::all(&request.mounts, inputs.mounted, inputs.facts, &idmap)?;
     let keyring = if filter.allows_keyctl { Keyring::Own } else { Keyring::Denied };
     let image_signal = image_config
@@ -152,6 +153,8 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
             root,
             remove,
             filter,
+            landlock,
+            lost: lost.into_iter().collect(),
             keyring,
             pinned: mounts.pinned,
             covers: mounts.covers,

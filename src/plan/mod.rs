@@ -6,6 +6,7 @@ mod command;
 mod explain;
 mod files;
 mod images;
+mod landlock;
 mod make;
 mod mounts;
 mod own;
@@ -14,6 +15,7 @@ mod users;
 mod volumes;
 
 pub(crate) use explain::explain;
+pub(crate) use landlock::{LandlockPlan, PathRule, WRITE_FILE};
 pub(crate) use make::{Inputs, make};
 pub(crate) use own::Cover;
 pub(crate) use users::RootFiles;
@@ -44,6 +46,9 @@ pub(crate) struct HostPlan {
     /// Changes to the root and everything else on disk end with the container.
     pub(crate) remove: bool,
     pub(crate) filter: Filter,
+    pub(crate) landlock: Option<LandlockPlan>,
+    /// What the profile asked for with best effort, and the host cannot do.
+    pub(crate) lost: Vec<String>,
     pub(crate) keyring: Keyring,
     /// The files of the host that mounts and root show, each as it was looked up.
     pub(crate) pinned: Vec<Pinned>,

@@ -1,9 +1,10 @@
 //! The profiles that build.rs compiled in.
 
 use super::capability::CapSet;
-use super::layers::Settings;
+use super::layers::{Landlock, Settings};
 use super::parse::Sets;
 use super::rlimit::{Resource, Rlimit};
+use super::schema::Scope;
 
 pub(super) struct Builtin {
     pub(super) name: &'static str,

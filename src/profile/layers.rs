@@ -3,7 +3,7 @@
 use super::capability::CapSet;
 use super::policy::{Action, Arch, Policy, Rule};
 use super::rlimit::Rlimit;
-use super::schema::INHERITED;
+use super::schema::{INHERITED, Need, Scope};
 
 /// What one file says; what it leaves out stays as in the profile that it extends.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +27,52 @@ pub(crate) struct Document {
     pub(crate) network: Option<String>,
     pub(crate) env_set: Vec<(String, String)>,
     pub(crate) env_pass: Option<List>,
+    pub(crate) landlock: LandlockDocument,
     pub(crate) seccomp: Option<FilterDocument>,
+}
+
+/// What one file says of Landlock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LandlockDocument {
+    pub(crate) need: Option<Need>,
+    pub(crate) read: Option<List>,
+    pub(crate) write: Option<List>,
+    pub(crate) execute: Option<List>,
+    pub(crate) bind_ports: Option<Vec<u16>>,
+    pub(crate) connect_ports: Option<Vec<u16>>,
+    pub(crate) scopes: Option<Vec<Scope>>,
+}
+
+/// What Landlock is to leave; what no file speaks of is not restricted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Landlock {
+    pub(crate) best_effort: bool,
+    pub(crate) read: Option<Vec<String>>,
+    pub(crate) write: Option<Vec<String>>,
+    pub(crate) execute: Option<Vec<String>>,
+    pub(crate) bind_ports: Option<Vec<u16>>,
+    pub(crate) connect_ports: Option<Vec<u16>>,
+    pub(crate) scopes: Option<Vec<Scope>>,
+}
+
+impl Landlock {
+    fn apply(&mut self, document: &LandlockDocument) {
+        if let Some(need) = document.need {
+            self.best_effort = need == Need::BestEffort;
+        }
+        for (list, to) in [
+            (&document.read, &mut self.read),
+            (&document.write, &mut self.write),
+            (&document.execute, &mut self.execute),
+        ] {
+            if let Some(list) = list {
+                list.apply(to.get_or_insert_default());
+            }
+        }
+        replace(&mut self.bind_ports, &document.bind_ports);
+        replace(&mut self.connect_ports, &document.connect_ports);
+        replace(&mut self.scopes, &document.scopes);
+    }
 }
 
 /// Words, alone or after those of the profile that is extended.
@@ -64,6 +109,13 @@ pub(crate) struct Settings {
     pub(crate) network: Option<String>,
     pub(crate) env_set: Vec<(String, String)>,
     pub(crate) env_pass: Vec<String>,
+    pub(crate) landlock: Landlock,
+}
+
+fn replace<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
+    if from.is_some() {
+        to.clone_from(from);
+    }
 }
 
 impl List {
@@ -88,11 +140,6 @@ impl List {
 impl Settings {
     /// Lays a file over what was said so far.
     pub(crate) fn apply(&mut self, document: &Document) {
-        fn replace<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
-            if from.is_some() {
-                to.clone_from(from);
-            }
-        }
         if let Some(value) = document.no_new_privileges {
             self.no_new_privileges = value;
         }
@@ -117,6 +164,7 @@ impl Settings {
         }
         self.masked.retain(|path| !document.unmasked.contains(path));
         self.read_only.retain(|path| !document.unmasked.contains(path));
+        self.landlock.apply(&document.landlock);
         for limit in &document.limits {
             self.limits.retain(|l| l.kind != limit.kind);
             self.limits.push(*limit);

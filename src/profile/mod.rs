@@ -34,9 +34,10 @@ use crate::host::dirs::Dirs;
 use builtin::Builtin;
 pub(crate) use capability::CapSet;
 use layers::FilterDocument;
-pub(crate) use layers::Settings;
+pub(crate) use layers::{Landlock, Settings};
 use policy::Policy;
 pub(crate) use rlimit::{Resource, Rlimit};
+pub(crate) use schema::Scope;
 
 /// What a sandbox may do, with nothing left open.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::capability::CapSet;
-use super::layers::{Document, FilterDocument, List};
+use super::layers::{Document, FilterDocument, LandlockDocument, List};
 use super::policy::{Action, Arch, Condition, Op, Rule};
 use super::rlimit::{Resource, Rlimit};
 use super::schema::{self, ActionWord, INHERITED, OpWord};
@@ -73,6 +73,17 @@ pub(crate) fn document(text: &str, place: &str, sets: Sets) -> Result<Document> 
         out.read_only_root = mounts.read_only_root;
         out.tmpfs = list(mounts.tmpfs);
         out.volumes = at.volumes(mounts.volumes)?;
+    }
+    if let Some(landlock) = file.landlock {
+        out.landlock = LandlockDocument {
+            need: landlock.need,
+            read: at.paths(landlock.read)?,
+            write: at.paths(landlock.write)?,
+            execute: at.paths(landlock.execute)?,
+            bind_ports: landlock.bind_ports,
+            connect_ports: landlock.connect_ports,
+            scopes: landlock.scopes,
+        };
     }
     if let Some(env) = file.env {
         for (name, value) in env.set.unwrap_or_default() {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::layers::Settings;
+use super::layers::{Landlock, Settings};
 use super::policy::{Action, Condition, Op, Policy, Verdict};
+use super::schema::Scope;
 use super::{CapSet, errno};
 
 /// One value: of a list, each word is one.
@@ -29,6 +30,7 @@ pub(super) fn of(settings: &Settings) -> Vec<Row> {
         network,
         env_set,
         env_pass,
+        landlock,
     } = settings;
     let mut rows = Vec::new();
     let mut row = |key: &str, value: String| rows.push(Row { key: key.to_owned(), value });
@@ -62,6 +64,7 @@ pub(super) fn of(settings: &Settings) -> Vec<Row> {
     for (name, value) in env_set {
         row(&format!("env.set.{name}"), value.clone());
     }
+    of_landlock(landlock, &mut row);
     let amount = |n: Option<u64>| n.map_or_else(|| "unlimited".to_owned(), |n| n.to_string());
     for limit in limits {
         let value = match (limit.soft, limit.hard) {
@@ -71,6 +74,36 @@ pub(super) fn of(settings: &Settings) -> Vec<Row> {
         row(&format!("limits.{}", limit.kind.name()), value);
     }
     rows
+}
+
+fn of_landlock(landlock: &Landlock, row: &mut impl FnMut(&str, String)) {
+    let Landlock { best_effort, read, write, execute, bind_ports, connect_ports, scopes } =
+        landlock;
+    if *landlock == Landlock::default() {
+        return;
+    }
+    row("landlock.need", if *best_effort { "best-effort" } else { "required" }.to_owned());
+    for (key, list) in [("read", read), ("write", write), ("execute", execute)] {
+        for path in list.iter().flatten() {
+            row(&format!("landlock.{key}"), path.clone());
+        }
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            row(&format!("landlock.{key}"), "nothing".to_owned());
+        }
+    }
+    for (key, ports) in [("bind-ports", bind_ports), ("connect-ports", connect_ports)] {
+        if let Some(ports) = ports {
+            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+            row(&format!("landlock.{key}"), ports.join(" "));
+        }
+    }
+    for scope in scopes.iter().flatten() {
+        let name = match scope {
+            Scope::AbstractUnixSocket => "abstract-unix-socket",
+            Scope::Signal => "signal",
+        };
+        row("landlock.scopes", name.to_owned());
+    }
 }
 
 /// What the filter decides about each call, for a set of capabilities; a call that is decided by the

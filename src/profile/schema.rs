@@ -35,6 +35,16 @@ pub(crate) const WORDS: &[&str] = &[
     "env",
     "set",
     "pass",
+    "landlock",
+    "need",
+    "read",
+    "write",
+    "execute",
+    "bind-ports",
+    "connect-ports",
+    "scopes",
+    "required",
+    "best-effort",
     "seccomp",
     "default",
     "default-errno",
@@ -75,6 +85,7 @@ pub(crate) struct File {
     pub(crate) namespaces: Option<Namespaces>,
     pub(crate) network: Option<Network>,
     pub(crate) env: Option<Env>,
+    pub(crate) landlock: Option<Landlock>,
     pub(crate) seccomp: Option<Seccomp>,
 }
 
@@ -127,6 +138,34 @@ pub(crate) struct Network {
 pub(crate) struct Env {
     pub(crate) set: Option<BTreeMap<Spanned<String>, String>>,
     pub(crate) pass: List,
+}
+
+/// Whether a start fails where the host cannot do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Need {
+    Required,
+    BestEffort,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Landlock {
+    pub(crate) need: Option<Need>,
+    pub(crate) read: List,
+    pub(crate) write: List,
+    pub(crate) execute: List,
+    pub(crate) bind_ports: Option<Vec<u16>>,
+    pub(crate) connect_ports: Option<Vec<u16>>,
+    pub(crate) scopes: Option<Vec<Scope>>,
+}
+
+/// What Landlock keeps a sandbox from outside of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Scope {
+    AbstractUnixSocket,
+    Signal,
 }
 
 #[derive(Deserialize)]

@@ -45,6 +45,7 @@ pub(crate) enum Hint {
     Fuse,
     Device,
     Workdir,
+    Landlock,
     Rlimit,
     Exec {
         command: String,

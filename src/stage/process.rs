@@ -4,12 +4,12 @@ use std::ffi::CStr;
 use std::path::Path;
 
 use oci_spec::runtime::Process;
-use sbx_child::{Arguments, Op, Segment};
+use sbx_child::{Arguments, Landlock, Op, Port, Rule, Segment};
 
 use super::root::Root;
 use super::{Hint, Steps, c_path, c_str, leak};
 use crate::error::{Context, Error, Kind, Result};
-use crate::plan::{Keyring, Plan, caps};
+use crate::plan::{Keyring, LandlockPlan, PathRule, Plan, WRITE_FILE, caps};
 use crate::profile::Resource;
 use crate::userns::idmap::{IdMap, to_outside};
 
@@ -109,6 +109,10 @@ pub(crate) fn finish(steps: &mut Steps, plan: &Plan) -> Result<()> {
     let nnp = process.no_new_privileges().unwrap_or(false);
     let filter = leak(plan.host.filter.program.to_vec());
     let filtered = !filter.is_empty();
+    if !nnp {
+        // As the filter below.
+        landlock(steps, plan)?;
+    }
     if filtered && !nnp {
         // Without no_new_privs a filter needs CAP_SYS_ADMIN (seccomp(2)), which goes below.
         steps.push(Op::Seccomp(filter), "cannot install the seccomp filter");
@@ -119,6 +123,8 @@ pub(crate) fn finish(steps: &mut Steps, plan: &Plan) -> Result<()> {
     }
     if nnp {
         steps.push(Op::NoNewPrivs, "cannot set no_new_privs");
+        // After the mounts, which it would deny, and before the filter, which may.
+        landlock(steps, plan)?;
     }
     let first = 3 + plan.host.preserve_fds;
     steps.push(Op::CloseOnExec { first }, "cannot close descriptors");
@@ -137,6 +143,23 @@ pub(crate) fn finish(steps: &mut Steps, plan: &Plan) -> Result<()> {
         steps.push(Op::ResetSignals, "cannot reset signals");
     }
     exec(steps, process)
+}
+
+fn landlock(steps: &mut Steps, plan: &Plan) -> Result<()> {
+    let Some(LandlockPlan { fs, net, scoped, rules, ports }) = &plan.host.landlock else {
+        return Ok(());
+    };
+    let rule = |rule: &PathRule| {
+        // A link in an image must not lead the right to write to another place.
+        let follow = rule.allowed & WRITE_FILE == 0;
+        Ok(Rule { path: c_path(&rule.path)?, allowed: rule.allowed, follow })
+    };
+    let rules = leak(rules.iter().map(rule).collect::<Result<_>>()?);
+    let port = |(port, allowed): &(u16, u64)| Port { port: *port, allowed: *allowed };
+    let ports = leak(ports.iter().map(port).collect());
+    let op = Op::Landlock(Landlock { fs: *fs, net: *net, scoped: *scoped, rules, ports });
+    steps.push_hint(op, "cannot apply the profile's Landlock rules", Hint::Landlock);
+    Ok(())
 }
 
 fn relative(path: &Path) -> Result<&'static CStr> {
