@@ -101,7 +101,7 @@ fn a_damaged_blob_is_pulled_again_or_named() {
     // With a registry that has it.
     let tar = world.path("busybox.tar");
     world.sbx(["import"]).arg(&tar).arg("again").ok();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let name = format!("{}/b:1", registry.host);
     world.sbx(["push", "--tls-verify=false", "again", &name]).ok();
     world.sbx(["pull", "--tls-verify=false", &name]).ok();
@@ -120,7 +120,7 @@ fn a_damaged_blob_is_pulled_again_or_named() {
 fn killed_at_any_moment_of_a_pull_the_store_is_whole() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let name = format!("{}/b:1", registry.host);
     world.sbx(["push", "--tls-verify=false", "busybox", &name]).ok();
     let other = world.folder();

@@ -6,28 +6,14 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 
-use common::registry::{Cutter, Options, Registry};
-use common::{Sbx, World, fixture};
-
-const PLAIN: &str = "--tls-verify=false";
-
-/// sbx with an empty store beside the world's own.
-fn elsewhere<'w>(world: &'w World, dir: &Path, args: &[&str]) -> Sbx<'w> {
-    world.sbx(args).env("XDG_DATA_HOME", dir)
-}
-
-fn digests(store: &Path) -> Vec<String> {
-    let index = std::fs::read_to_string(store.join("sbx/images/index.json")).expect("an index");
-    let index: serde_json::Value = serde_json::from_str(&index).expect("JSON");
-    let all = index["manifests"].as_array().expect("manifests").iter();
-    all.map(|m| m["digest"].as_str().expect("a digest").to_owned()).collect()
-}
+use common::registry::{Cutter, Options, PLAIN, Registry, digests, elsewhere};
+use common::{World, fixture};
 
 #[test]
 fn what_is_pushed_is_pulled_and_run() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let name = format!("{}/team/app:1.0", registry.host);
     world.sbx(["push", PLAIN, "busybox", &name]).ok();
     let other = world.folder();
@@ -47,7 +33,7 @@ fn what_skopeo_pushed_is_pulled_with_its_digest() {
     common::need!("skopeo");
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let target = format!("docker://{}/from/skopeo:x", registry.host);
     let layout =
         format!("oci:{}/sbx/images:localhost/busybox:latest", world.path("data").display());
@@ -76,7 +62,7 @@ fn a_login_is_asked_for_checked_and_shared() {
     common::need!("skopeo");
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options { login: true, tls: false });
+    let registry = Registry::start(&world, &Options { login: true, ..Options::default() });
     let host = registry.host.as_str();
     let name = format!("{host}/private:1");
     let said = world.sbx(["push", PLAIN, "busybox", &name]).fails(125);
@@ -112,7 +98,7 @@ fn a_login_is_asked_for_checked_and_shared() {
 fn a_credential_helper_is_asked() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options { login: true, tls: false });
+    let registry = Registry::start(&world, &Options { login: true, ..Options::default() });
     let bin = world.folder();
     let helper = bin.join("docker-credential-mine");
     let script = format!(
@@ -133,15 +119,13 @@ fn a_credential_helper_is_asked() {
 fn certificates_are_verified() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options { login: false, tls: true });
+    let registry = Registry::start(&world, &Options { tls: true, ..Options::default() });
     let name = format!("{}/x:1", registry.host);
     let said = world.sbx(["push", "busybox", &name]).fails(125);
     assert!(said.contains("certificate") && said.contains(&registry.host), "{said}");
     assert!(said.contains("certs.d"), "{said}");
     world.sbx(["push", PLAIN, "busybox", &name]).ok();
-    let dir = world.path("config").join("containers/certs.d").join(&registry.host);
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::copy(registry.certificate(), dir.join("ca.crt")).unwrap();
+    registry.trust(&world);
     world.sbx(["pull", &name]).ok();
 }
 
@@ -149,7 +133,7 @@ fn certificates_are_verified() {
 fn without_tls_only_this_machine_is_trusted() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let name = format!("{}/x:1", registry.host);
     let said = world.sbx(["push", "busybox", &name]).fails(125);
     assert!(said.contains("TLS") && said.contains("--tls-verify=false"), "{said}");
@@ -161,7 +145,7 @@ fn without_tls_only_this_machine_is_trusted() {
 fn a_broken_connection_goes_on_where_it_broke() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     world.sbx(["push", PLAIN, "busybox", &format!("{}/x:1", registry.host)]).ok();
     let cutter = Cutter::before(&registry, 2, 300_000);
     let other = world.folder();
@@ -175,7 +159,7 @@ fn a_broken_connection_goes_on_where_it_broke() {
 fn what_is_not_what_its_digest_says_is_refused() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let name = format!("{}/x:1", registry.host);
     world.sbx(["push", PLAIN, "busybox", &name]).ok();
     let layer = largest_blob(&world.path("data"));
@@ -201,7 +185,7 @@ fn largest_blob(store: &Path) -> String {
 fn the_image_for_this_machine_is_taken_from_an_index() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     world.sbx(["push", PLAIN, "busybox", &format!("{}/multi:one", registry.host)]).ok();
     let digest = digests(&world.path("data"))[0].clone();
     let size = std::fs::metadata(registry.blob(&digest[7..])).unwrap().len();
@@ -216,16 +200,8 @@ fn the_image_for_this_machine_is_taken_from_an_index() {
             r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{}]}}"#,
             entries.join(",")
         );
-        let file = world.file(index);
-        let status = Command::new("curl")
-            .args(["-sf", "-X", "PUT", "-H"])
-            .arg("Content-Type: application/vnd.oci.image.index.v1+json")
-            .arg("--data-binary")
-            .arg(format!("@{}", file.display()))
-            .arg(format!("http://{}/v2/multi/manifests/{tag}", registry.host))
-            .status()
-            .expect("run curl");
-        assert!(status.success());
+        let kind = "application/vnd.oci.image.index.v1+json";
+        registry.put(&world, &format!("multi/manifests/{tag}"), kind, &index);
     }
     let other = world.folder();
     let name = |tag: &str| format!("{}/multi:{tag}", registry.host);
@@ -239,7 +215,7 @@ fn the_image_for_this_machine_is_taken_from_an_index() {
 fn what_cannot_be_had_is_named_with_a_remedy() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let name = format!("{}/there:1", registry.host);
     world.sbx(["push", PLAIN, "busybox", &name]).ok();
     let wrong_tag = format!("{}/there:2", registry.host);
@@ -261,7 +237,7 @@ fn what_cannot_be_had_is_named_with_a_remedy() {
 fn run_pulls_what_is_missing() {
     let world = World::new();
     world.image();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let name = format!("{}/app:1", registry.host);
     world.sbx(["push", PLAIN, "busybox", &name]).ok();
     let other = world.folder();

@@ -43,12 +43,19 @@ pub(crate) struct Registries {
     /// Registries on this machine that need no verified certificate, and no TLS.
     #[serde(default)]
     pub(crate) insecure: Vec<String>,
+    /// Token servers beyond a registry's own domain that may be sent its login.
+    #[serde(default)]
+    pub(crate) realms: BTreeMap<String, Vec<String>>,
 }
 
 impl Registries {
     /// Whether certificates of this host are to be verified.
     pub(crate) fn verifies(&self, host: &str) -> bool {
         !self.insecure.iter().any(|insecure| insecure == host)
+    }
+
+    pub(crate) fn realms_of(&self, host: &str) -> Vec<String> {
+        self.realms.get(host).cloned().unwrap_or_default()
     }
 
     pub(crate) fn short_names(&self) -> ShortNames {

@@ -7,14 +7,14 @@ use super::ingest::Ingest;
 use super::load::{self, Loaded};
 use super::manifest::{Descriptor, OCI_INDEX};
 use super::reference::Remote;
-use super::registry::{Access, Registry};
+use super::registry::{Access, Operation, Registry};
 use super::source::{Fetch, Source};
 use super::store::Store;
 use crate::error::Result;
 
 /// Pulls an image; what the store has of it is kept.
 pub(crate) fn pull(ingest: &Ingest<'_>, remote: &Remote, access: &Access) -> Result<Loaded> {
-    let registry = Registry::connect(remote, access)?;
+    let registry = Registry::connect(remote, access, Operation::Pull)?;
     // The tag may be moved meanwhile: everything after this goes by digest.
     let (bytes, digest) = registry.top()?;
     let media_type = media_type(&bytes);
@@ -26,7 +26,7 @@ pub(crate) fn pull(ingest: &Ingest<'_>, remote: &Remote, access: &Access) -> Res
 
 /// Whether the registry's image is the store's.
 pub(crate) fn is_current(store: &Store, remote: &Remote, access: &Access) -> Result<bool> {
-    let there = Registry::connect(remote, access)?.digest()?;
+    let there = Registry::connect(remote, access, Operation::Pull)?.digest()?;
     let (descriptor, ..) = store.manifest_of(&remote.stored_name())?;
     Ok(descriptor.digest == there)
 }

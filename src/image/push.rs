@@ -2,7 +2,7 @@
 
 use super::ingest::Watch;
 use super::reference::Remote;
-use super::registry::{Access, Registry, upload};
+use super::registry::{Access, Operation, Registry, upload};
 use super::store::Store;
 use crate::error::Result;
 
@@ -17,8 +17,8 @@ pub(crate) fn push(
     // Nothing of it is removed meanwhile.
     let _lease = store.find(image)?;
     let (descriptor, manifest, bytes) = store.manifest_of(image)?;
-    let registry = Registry::connect(remote, access)?;
-    registry.begin_push()?;
+    let registry = Registry::connect(remote, access, Operation::Push)?;
+    registry.authorise()?;
     let blobs = || manifest.layers.iter().chain([&manifest.config]);
     let total = blobs().map(|blob| blob.size).sum();
     let mut before = 0;

@@ -4,9 +4,11 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 
 use super::output::print_line;
 use crate::cli::registry::{LoginArgs, LogoutArgs};
+use crate::config::ConfigFile;
 use crate::error::{Context as _, Error, Result};
+use crate::host::dirs::Dirs;
 use crate::image::reference::{Remote, ShortNames};
-use crate::image::registry::{Access, Registry, auth};
+use crate::image::registry::{Access, Operation, Registry, auth};
 
 pub(crate) fn login(args: &LoginArgs) -> Result<u8> {
     let host = args.registry.trim_end_matches('/');
@@ -38,12 +40,16 @@ pub(crate) fn login(args: &LoginArgs) -> Result<u8> {
         Remote::parse(&format!("{host}/login/check"), &ShortNames::default()).map_err(|_| {
             Error::new(what(), "that is not the name of a registry").fix("sbx login HOST[:PORT]")
         })?;
+    let registries = ConfigFile::read(&Dirs::from_env()?)?.registries;
     let access = Access {
         credentials: Some((user.clone(), password.clone())),
         auth_file: None,
-        verify: args.tls_verify,
+        verify: args.tls_verify && registries.verifies(host),
+        realms: registries.realms_of(host),
     };
-    Registry::connect(&remote, &access)?.check_login().map_err(|e| Error { what: what(), ..e })?;
+    Registry::connect(&remote, &access, Operation::Pull)?
+        .check_login()
+        .map_err(|e| Error { what: what(), ..e })?;
     let file = auth::path(args.authfile.as_deref())?;
     auth::store(host, &user, &password, &file)?;
     print_line(&format!("Logged in to {host}; the login is in {}", file.display()))?;

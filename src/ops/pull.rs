@@ -85,8 +85,9 @@ pub(crate) fn for_run(name: &str, when: Pull, dirs: &Dirs, config: &ConfigFile) 
         Ok(remote) if remote.name.domain != "localhost" => remote,
         _ => return found,
     };
-    let verify = config.registries.verifies(&remote.name.domain);
-    let access = Access { verify, ..Access::default() };
+    let host = &remote.name.domain;
+    let (verify, realms) = (config.registries.verifies(host), config.registries.realms_of(host));
+    let access = Access { verify, realms, ..Access::default() };
     one(dirs, &remote, when, &access, false).map_err(|e| match found {
         // A name that was mistyped is more like one that is here.
         Err(here) => Error { why: format!("{}; {}", e.why, here.why), ..e },
@@ -108,5 +109,6 @@ pub(super) fn access(args: &AccessArgs, config: &ConfigFile, remote: &Remote) ->
         credentials: credentials.transpose()?,
         auth_file: args.authfile.as_deref().map(Path::to_owned),
         verify: args.tls_verify && config.registries.verifies(&remote.name.domain),
+        realms: config.registries.realms_of(&remote.name.domain),
     })
 }

@@ -9,6 +9,7 @@ pub(crate) mod fixture;
 pub(crate) mod leaks;
 pub(crate) mod process;
 pub(crate) mod registry;
+pub(crate) mod scripted;
 pub(crate) mod terminal;
 pub(crate) mod tree;
 pub(crate) mod world;

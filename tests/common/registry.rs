@@ -7,15 +7,32 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{World, process};
+use super::{Sbx, World, process};
 
 /// `ana` with the password `se:cret`; htpasswd(1), bcrypt.
 const HTPASSWD: &str = "ana:$2y$05$oSHg24L05DepoL4nVZaxkuqfJxhWeIjlw3beTbUu02Ek4bv7vU5Ni\n";
 
-#[derive(Clone, Copy, Debug, Default)]
+pub(crate) const PLAIN: &str = "--tls-verify=false";
+
+/// sbx with an empty store beside the world's own.
+pub(crate) fn elsewhere<'w>(world: &'w World, dir: &Path, args: &[&str]) -> Sbx<'w> {
+    world.sbx(args).env("XDG_DATA_HOME", dir)
+}
+
+/// Of the manifests in a store.
+pub(crate) fn digests(store: &Path) -> Vec<String> {
+    let index = std::fs::read_to_string(store.join("sbx/images/index.json")).expect("an index");
+    let index: serde_json::Value = serde_json::from_str(&index).expect("JSON");
+    let all = index["manifests"].as_array().expect("manifests").iter();
+    all.map(|m| m["digest"].as_str().expect("a digest").to_owned()).collect()
+}
+
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) login: bool,
     pub(crate) tls: bool,
+    /// Blobs are elsewhere: below this URL, under the path that they have in [`Registry::store`].
+    pub(crate) redirect: Option<String>,
 }
 
 pub(crate) struct Registry {
@@ -26,17 +43,27 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn start(world: &World, options: Options) -> Self {
+    pub(crate) fn start(world: &World, options: &Options) -> Self {
+        Registry::serve(world.folder(), options)
+    }
+
+    /// The same content, served otherwise and at another port.
+    pub(crate) fn again(mut self, options: &Options) -> Self {
+        Registry::serve(std::mem::take(&mut self.dir), options)
+    }
+
+    fn serve(dir: PathBuf, options: &Options) -> Self {
         let program = std::env::var_os("SBX_REGISTRY").map(PathBuf::from);
         let program = program.unwrap_or_else(|| "docker-registry".into());
-        let dir = world.folder();
         let port = free_port();
         let mut config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage:\n  delete: {{enabled: true}}\n  filesystem:\n    rootdirectory: {}/store\nhttp:\n  addr: 127.0.0.1:{port}\n",
+            "version: 0.1\nlog: {{level: error}}\nvalidation: {{disabled: true}}\nstorage:\n  delete: {{enabled: true}}\n  filesystem:\n    rootdirectory: {}/store\nhttp:\n  addr: 127.0.0.1:{port}\n",
             dir.display()
         );
         if options.tls {
-            certificate(&dir);
+            if !dir.join("own.crt").exists() {
+                certificate(&dir);
+            }
             config += &format!(
                 "  tls:\n    certificate: {0}/own.crt\n    key: {0}/own.key\n",
                 dir.display()
@@ -47,6 +74,11 @@ impl Registry {
             config += &format!(
                 "auth:\n  htpasswd:\n    realm: test\n    path: {}/htpasswd\n",
                 dir.display()
+            );
+        }
+        if let Some(url) = &options.redirect {
+            config += &format!(
+                "middleware:\n  storage:\n  - name: redirect\n    options: {{baseurl: {url:?}}}\n"
             );
         }
         let file = dir.join("config.yml");
@@ -66,15 +98,40 @@ impl Registry {
         Registry { child, host: format!("localhost:{port}"), dir }
     }
 
+    /// sbx takes its certificate from now on.
+    pub(crate) fn trust(&self, world: &World) {
+        let dir = world.path("config/containers/certs.d").join(&self.host);
+        std::fs::create_dir_all(&dir).expect("make certs.d");
+        std::fs::copy(self.certificate(), dir.join("ca.crt")).expect("copy the certificate");
+    }
+
     /// The certificate of its own authority.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.dir.join("ca.crt")
     }
 
+    /// What is in the registry.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.dir.join("store")
+    }
+
     /// The bytes of a blob, where the registry keeps them.
     pub(crate) fn blob(&self, hex: &str) -> PathBuf {
-        let blobs = self.dir.join("store/docker/registry/v2/blobs/sha256");
+        let blobs = self.store().join("docker/registry/v2/blobs/sha256");
         blobs.join(&hex[..2]).join(hex).join("data")
+    }
+
+    /// Puts a manifest or index there that no client would.
+    pub(crate) fn put(&self, world: &World, place: &str, media_type: &str, document: &str) {
+        let status = Command::new("curl")
+            .args(["-sf", "-X", "PUT", "-H", &format!("Content-Type: {media_type}")])
+            .arg("--data-binary")
+            .arg(format!("@{}", world.file(document).display()))
+            .arg(format!("http://{}/v2/{place}", self.host))
+            .stdout(Stdio::null())
+            .status()
+            .expect("run curl");
+        assert!(status.success(), "the registry does not take {place}");
     }
 }
 

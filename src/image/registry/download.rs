@@ -2,6 +2,7 @@
 //! connection breaks, the rest is asked for, and the reader of the pipe does not notice.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use oci_client::Reference;
@@ -14,6 +15,7 @@ use tokio::net::unix::pipe;
 
 use super::super::digest::Digest;
 use super::super::source::Incoming;
+use super::session::Session;
 use super::{ATTEMPTS, Registry, errors};
 use crate::error::{Context, Error, Result};
 
@@ -22,13 +24,13 @@ pub(super) fn start(registry: &Registry, digest: &Digest, size: u64) -> Result<I
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).what(what)?;
     // The writer waits in the runtime; the reader is a worker that may block.
     rustix::io::ioctl_fionbio(&write, true).what(what)?;
-    let (client, reference) = (registry.client.clone(), registry.reference(None));
-    let (remote, digest) = (registry.remote.clone(), digest.clone());
+    let (session, reference) = (Arc::clone(&registry.session), registry.reference(None));
+    let digest = digest.clone();
     let (send, outcome) = std::sync::mpsc::channel();
     registry.runtime.spawn(async move {
-        let done = download(&client, &reference, &digest, size, write).await;
+        let done = download(&session, &reference, &digest, size, write).await;
         let _ = send.send(done.map_err(|e| match e {
-            Failed::Registry(e) => errors::explain(&remote, &e),
+            Failed::Registry(e) => session.explain(&e),
             Failed::Other(e) => e,
         }));
     });
@@ -41,7 +43,7 @@ enum Failed {
 }
 
 async fn download(
-    client: &Client,
+    session: &Session,
     reference: &Reference,
     digest: &Digest,
     size: u64,
@@ -50,8 +52,10 @@ async fn download(
     let what = || format!("cannot download blob {digest}");
     let mut out = pipe::Sender::from_owned_fd(write).what(what).map_err(Failed::Other)?;
     let descriptor = OciDescriptor { digest: digest.to_string(), ..OciDescriptor::default() };
-    let (mut have, mut attempt) = (0, 1);
+    let (mut have, mut attempt, mut renewed) = (0, 1, false);
     loop {
+        session.freshen().await.map_err(Failed::Other)?;
+        let client = &session.client;
         let failed = match part(client, reference, &descriptor, size, &mut have, &mut out).await {
             Ok(()) if have == size => return Ok(()),
             Ok(()) => OciDistributionError::IoError(std::io::ErrorKind::UnexpectedEof.into()),
@@ -62,6 +66,10 @@ async fn download(
             }
             Err(Stop::Failed(e)) => e,
         };
+        if !renewed && errors::is_unauthorised(&failed) && session.expire() {
+            renewed = true;
+            continue;
+        }
         if attempt == ATTEMPTS || !errors::may_pass(&failed) {
             return Err(Failed::Registry(failed));
         }

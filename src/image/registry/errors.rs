@@ -4,9 +4,13 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use oci_client::errors::{OciDistributionError, OciErrorCode};
+use reqwest::Url;
 
 use super::super::reference::Remote;
 use crate::error::Error;
+
+/// A proxy that nobody can be: there is no port 0.
+pub(super) const NOWHERE: &str = "http://127.0.0.1:0";
 
 /// Whether the same request may succeed a little later.
 pub(super) fn may_pass(error: &OciDistributionError) -> bool {
@@ -24,6 +28,19 @@ pub(super) fn may_pass(error: &OciDistributionError) -> bool {
     }
 }
 
+/// Whether the registry does not take a token, or has had none.
+pub(super) fn is_unauthorised(error: &OciDistributionError) -> bool {
+    match error {
+        OciDistributionError::UnauthorizedError { .. }
+        | OciDistributionError::ServerError { code: 401, .. } => true,
+        OciDistributionError::RequestError(e) => e.status().is_some_and(|status| status == 401),
+        OciDistributionError::RegistryError { envelope, .. } => {
+            envelope.errors.iter().any(|e| matches!(e.code, OciErrorCode::Unauthorized))
+        }
+        _ => false,
+    }
+}
+
 /// Longer each time: 0.2 s, 0.4 s, 0.8 s and so on.
 pub(super) fn pause(attempt: u32) -> Duration {
     Duration::from_millis(100) * 2u32.saturating_pow(attempt.min(6))
@@ -31,6 +48,13 @@ pub(super) fn pause(attempt: u32) -> Duration {
 
 fn is_tls(error: &reqwest::Error) -> bool {
     chain(error).to_ascii_lowercase().contains("certificate")
+}
+
+/// Whether a redirect led to where [`NOWHERE`] keeps from. Which connection failed is in hyper's
+/// debug text alone.
+fn leads_out_of_tls(error: &reqwest::Error) -> bool {
+    let nowhere = NOWHERE.trim_start_matches("http://");
+    error.is_connect() && format!("{error:?}").contains(&format!("{nowhere},"))
 }
 
 /// An error with its causes: reqwest's own text names the URL only.
@@ -47,6 +71,28 @@ fn chain(error: &reqwest::Error) -> String {
     if text.is_empty() { error.to_string() } else { text }
 }
 
+/// A token server's refusal, or its absence.
+pub(super) fn no_token(remote: &Remote, realm: &Url, error: &OciDistributionError) -> Error {
+    let (host, server) = (&remote.name.domain, super::realm::place(realm));
+    let what = format!("cannot get a token for {remote} from {server}, the token server of {host}");
+    match error {
+        OciDistributionError::RequestError(e) => match e.status().map(|status| status.as_u16()) {
+            Some(401 | 403) => unauthorised(what, host),
+            Some(code) => Error::new(what, format!("it answers {code}")).fix("try again later"),
+            None => Error::new(what, chain(e)).fix(format!("see whether {server} is up")),
+        },
+        OciDistributionError::ServerError { code, message, .. } => {
+            Error::new(what, format!("it answers {code} {message}"))
+                .fix(format!("tell who runs {host}"))
+        }
+        OciDistributionError::RegistryTokenDecodeError(why) => {
+            Error::new(what, format!("that is no token: {why}"))
+                .fix(format!("tell who runs {host}"))
+        }
+        other => Error::new(what, other.to_string()).fix("try again later"),
+    }
+}
+
 pub(super) fn explain(remote: &Remote, error: &OciDistributionError) -> Error {
     let host = &remote.name.domain;
     let what = format!("cannot reach {remote} in registry {host}");
@@ -58,6 +104,11 @@ pub(super) fn explain(remote: &Remote, error: &OciDistributionError) -> Error {
                 code => Error::new(what, format!("it answers {code}")).fix("try again later"),
             }
         }
+        OciDistributionError::RequestError(e) if leads_out_of_tls(e) => Error::new(
+            what,
+            "it redirects to a place without TLS, where whoever is on the way could replace what comes",
+        )
+        .fix(format!("tell who runs {host}")),
         OciDistributionError::RequestError(e) if is_tls(e) => Error::new(what, chain(e)).fix(format!(
             "put the registry's CA into ~/.config/containers/certs.d/{host}/ca.crt; on this machine, --tls-verify=false"
         )),

@@ -6,16 +6,19 @@ pub(crate) mod auth;
 mod certs;
 mod download;
 mod errors;
+mod realm;
+mod session;
 pub(crate) mod upload;
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use oci_client::client::{Client, ClientConfig, ClientProtocol};
+use oci_client::Reference;
+pub(crate) use oci_client::RegistryOperation as Operation;
 use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
-use oci_client::{Reference, RegistryOperation};
 use tokio::runtime::Runtime;
 
+use self::session::Session;
 use super::digest::Digest;
 use super::manifest;
 use super::reference::Remote;
@@ -24,13 +27,13 @@ use crate::error::{Context, Error, Result};
 
 /// A request is tried this often where the failure may pass.
 const ATTEMPTS: u32 = 5;
+/// What the session has given to oci-client counts, not what a request brings.
+const NOTHING_NEW: RegistryAuth = RegistryAuth::Anonymous;
 
 /// A repository of a registry.
 pub(crate) struct Registry {
     runtime: Runtime,
-    client: Client,
-    auth: RegistryAuth,
-    remote: Remote,
+    session: Arc<Session>,
 }
 
 /// How a registry is reached.
@@ -41,10 +44,13 @@ pub(crate) struct Access {
     pub(crate) auth_file: Option<std::path::PathBuf>,
     /// Off: certificates are not verified, and a registry without TLS will do.
     pub(crate) verify: bool,
+    /// Hosts beyond its own domain that may be sent the login: token servers.
+    pub(crate) realms: Vec<String>,
 }
 
 impl Registry {
-    pub(crate) fn connect(remote: &Remote, access: &Access) -> Result<Self> {
+    /// For pulling, or also for pushing.
+    pub(crate) fn connect(remote: &Remote, access: &Access, to: Operation) -> Result<Self> {
         let host = &remote.name.domain;
         if !access.verify && !is_loopback(host) {
             return Err(Error::new(
@@ -58,64 +64,33 @@ impl Registry {
             .enable_all()
             .build()
             .what(|| "cannot start the network's threads")?;
-        let auth = match &access.credentials {
+        let login = match &access.credentials {
             Some((user, password)) => RegistryAuth::Basic(user.clone(), password.clone()),
             None => auth::find(remote, access.auth_file.as_deref())?,
         };
-        let extra = certs::of(host)?;
-        let client = |protocol| {
-            Client::new(ClientConfig {
-                protocol,
-                accept_invalid_certificates: !access.verify,
-                extra_root_certificates: extra.clone(),
-                connect_timeout: Some(Duration::from_secs(30)),
-                read_timeout: Some(Duration::from_secs(60)),
-                user_agent: concat!("sbx/", env!("CARGO_PKG_VERSION")),
-                ..ClientConfig::default()
-            })
-        };
-        let mut registry = Registry {
-            runtime,
-            client: client(ClientProtocol::Https),
-            auth,
-            remote: remote.clone(),
-        };
-        if !access.verify && registry.speaks_no_tls() {
-            registry.client = client(ClientProtocol::Http);
-        }
-        Ok(registry)
+        let session = Session::begin(remote, reference(remote, None), login, access, to);
+        let session = Arc::new(runtime.block_on(session)?);
+        Ok(Registry { runtime, session })
     }
 
-    /// Whether a request over TLS fails before there is an answer.
-    fn speaks_no_tls(&self) -> bool {
-        let reference = self.reference(None);
-        let tried = self.runtime.block_on(self.client.auth(
-            &reference,
-            &RegistryAuth::Anonymous,
-            RegistryOperation::Pull,
-        ));
-        matches!(tried, Err(OciDistributionError::RequestError(_)))
+    fn remote(&self) -> &Remote {
+        &self.session.remote
     }
 
-    /// The image itself, or another manifest of its repository.
     fn reference(&self, digest: Option<&Digest>) -> Reference {
-        let (registry, repository) =
-            (self.remote.name.domain.clone(), self.remote.name.path.clone());
-        match digest.or(self.remote.digest.as_ref()) {
-            Some(digest) => Reference::with_digest(registry, repository, digest.to_string()),
-            None => Reference::with_tag(registry, repository, self.remote.name.tag.clone()),
-        }
+        reference(self.remote(), digest)
     }
 
     fn label(&self) -> String {
-        self.remote.to_string()
+        self.remote().to_string()
     }
 
     /// The digest of the image's manifest or index as it is now.
     pub(crate) fn digest(&self) -> Result<Digest> {
         let reference = self.reference(None);
         let found = self.with_retries(|| {
-            self.runtime.block_on(self.client.fetch_manifest_digest(&reference, &self.auth))
+            self.runtime
+                .block_on(self.session.client.fetch_manifest_digest(&reference, &NOTHING_NEW))
         })?;
         Digest::parse(&found)
     }
@@ -124,7 +99,7 @@ impl Registry {
     pub(crate) fn top(&self) -> Result<(Vec<u8>, Digest)> {
         let bytes = self.manifest(&self.reference(None))?;
         let digest = Digest::of(&bytes);
-        if let Some(wanted) = &self.remote.digest
+        if let Some(wanted) = &self.remote().digest
             && *wanted != digest
         {
             let label = format!("the manifest of {}", self.label());
@@ -135,9 +110,9 @@ impl Registry {
 
     fn manifest(&self, reference: &Reference) -> Result<Vec<u8>> {
         let (bytes, _) = self.with_retries(|| {
-            self.runtime.block_on(self.client.pull_manifest_raw(
+            self.runtime.block_on(self.session.client.pull_manifest_raw(
                 reference,
-                &self.auth,
+                &NOTHING_NEW,
                 &manifest::ACCEPTED,
             ))
         })?;
@@ -158,17 +133,30 @@ impl Registry {
         &self,
         mut request: impl FnMut() -> Result<T, OciDistributionError>,
     ) -> Result<T> {
-        let mut attempt = 1;
+        let (mut attempt, mut renewed) = (1, false);
         loop {
+            self.runtime.block_on(self.session.freshen())?;
             match request() {
                 Ok(value) => return Ok(value),
+                Err(e) if !renewed && errors::is_unauthorised(&e) && self.session.expire() => {
+                    renewed = true;
+                }
                 Err(e) if attempt < ATTEMPTS && errors::may_pass(&e) => {
                     self.pause(attempt);
                     attempt += 1;
                 }
-                Err(e) => return Err(errors::explain(&self.remote, &e)),
+                Err(e) => return Err(self.session.explain(&e)),
             }
         }
+    }
+}
+
+/// The image itself, or another manifest of its repository.
+fn reference(remote: &Remote, digest: Option<&Digest>) -> Reference {
+    let (registry, repository) = (remote.name.domain.clone(), remote.name.path.clone());
+    match digest.or(remote.digest.as_ref()) {
+        Some(digest) => Reference::with_digest(registry, repository, digest.to_string()),
+        None => Reference::with_tag(registry, repository, remote.name.tag.clone()),
     }
 }
 

@@ -2,26 +2,24 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::sync::Arc;
 
 use futures_util::stream;
+use oci_client::Reference;
 use oci_client::errors::OciDistributionError;
-use oci_client::{Reference, RegistryOperation};
 
 use super::super::digest::Digest;
-use super::{Registry, errors};
+use super::session::Session;
+use super::{NOTHING_NEW, Registry, errors};
 use crate::error::{Context, Error, Result};
 
 /// How much of a blob is in memory at a time.
 const CHUNK: usize = 1 << 20;
 
 impl Registry {
-    /// A login for writing; what is not allowed is said before anything is sent.
-    pub(crate) fn begin_push(&self) -> Result<()> {
-        let reference = self.reference(None);
-        let asked = self.with_retries(|| {
-            self.runtime.block_on(self.client.auth(&reference, &self.auth, RegistryOperation::Push))
-        });
-        asked.map(drop)
+    /// A token, where the registry has those: what is not allowed is said before anything is sent.
+    pub(crate) fn authorise(&self) -> Result<()> {
+        self.runtime.block_on(self.session.freshen())
     }
 
     /// Sends a blob that the registry lacks; whether it was sent.
@@ -33,29 +31,34 @@ impl Registry {
         progress: &dyn Fn(u64),
     ) -> Result<bool> {
         let (reference, name) = (self.reference(None), digest.to_string());
-        if self
-            .with_retries(|| self.runtime.block_on(self.client.blob_exists(&reference, &name)))?
-        {
+        if self.with_retries(|| {
+            self.runtime.block_on(self.session.client.blob_exists(&reference, &name))
+        })? {
             progress(size);
             return Ok(false);
         }
-        let mut attempt = 1;
+        let (mut attempt, mut renewed) = (1, false);
         loop {
+            self.authorise()?;
             let file = open()?;
             let (send, sent) = std::sync::mpsc::channel();
-            let chunks = stream::iter(Chunks { file, sent: 0, send });
-            let push = self.client.push_blob_stream(&reference, chunks, &name, Some(size));
+            let chunks = Chunks { file, sent: 0, send, session: Arc::clone(&self.session) };
+            let chunks = stream::unfold(chunks, Chunks::next);
+            let push = self.session.client.push_blob_stream(&reference, chunks, &name, Some(size));
             let pushed = self.runtime.block_on(push);
             if let Some(done) = sent.try_iter().last() {
                 progress(done);
             }
             match pushed {
                 Ok(_) => return Ok(true),
+                Err(e) if !renewed && errors::is_unauthorised(&e) && self.session.expire() => {
+                    renewed = true;
+                }
                 Err(e) if attempt < super::ATTEMPTS && errors::may_pass(&e) => {
                     self.pause(attempt);
                     attempt += 1;
                 }
-                Err(e) => return Err(errors::explain(&self.remote, &e)),
+                Err(e) => return Err(self.session.explain(&e)),
             }
         }
     }
@@ -69,7 +72,7 @@ impl Registry {
         let kind: http::HeaderValue = kind;
         let reference: Reference = self.reference(None);
         self.with_retries(|| {
-            self.runtime.block_on(self.client.push_manifest_raw(
+            self.runtime.block_on(self.session.client.push_manifest_raw(
                 &reference,
                 bytes.to_vec(),
                 kind.clone(),
@@ -80,13 +83,18 @@ impl Registry {
 
     /// Whether the registry takes these credentials.
     pub(crate) fn check_login(&self) -> Result<()> {
+        self.authorise()?;
         let reference = self.reference(None);
-        let tried =
-            self.runtime.block_on(self.client.list_tags(&reference, &self.auth, Some(1), None));
+        let tried = self.runtime.block_on(self.session.client.list_tags(
+            &reference,
+            &NOTHING_NEW,
+            Some(1),
+            None,
+        ));
         match tried {
             Ok(_) => Ok(()),
             Err(e) if is_answer(&e) => Ok(()),
-            Err(e) => Err(errors::explain(&self.remote, &e)),
+            Err(e) => Err(self.session.explain(&e)),
         }
     }
 }
@@ -108,21 +116,22 @@ struct Chunks {
     file: File,
     sent: u64,
     send: std::sync::mpsc::Sender<u64>,
+    session: Arc<Session>,
 }
 
-impl Iterator for Chunks {
-    type Item = Result<bytes::Bytes, OciDistributionError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Chunks {
+    async fn next(mut self) -> Option<(Result<bytes::Bytes, OciDistributionError>, Self)> {
+        // A large blob takes longer than a token lasts. Without a new one the registry answers.
+        let _ = self.session.freshen().await;
         let mut chunk = Vec::with_capacity(CHUNK);
         match (&mut self.file).take(CHUNK as u64).read_to_end(&mut chunk) {
             Ok(0) => None,
             Ok(n) => {
                 self.sent += n as u64;
                 let _ = self.send.send(self.sent);
-                Some(Ok(chunk.into()))
+                Some((Ok(chunk.into()), self))
             }
-            Err(e) => Some(Err(OciDistributionError::IoError(e))),
+            Err(e) => Some((Err(OciDistributionError::IoError(e)), self)),
         }
     }
 }
