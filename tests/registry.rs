@@ -241,13 +241,11 @@ fn run_pulls_what_is_missing() {
     let name = format!("{}/app:1", registry.host);
     world.sbx(["push", PLAIN, "busybox", &name]).ok();
     let other = world.folder();
-    let config = world.path("config/sbx");
-    std::fs::create_dir_all(&config).unwrap();
     let text = format!(
         "[registries]\ninsecure = [{0:?}]\ndefault = {0:?}\naliases = {{ short = \"{0}/app\" }}\n",
         registry.host
     );
-    std::fs::write(config.join("config.toml"), text).unwrap();
+    world.config(&text);
     let said =
         elsewhere(&world, &other, &["run", "--rm", "--pull", "never", &name, "true"]).fails(125);
     assert!(said.contains("no image in the store"), "{said}");

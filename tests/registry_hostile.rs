@@ -7,16 +7,8 @@ use std::path::Path;
 use common::World;
 use common::registry::{Options, PLAIN, Registry, digests, elsewhere};
 use common::scripted::{Answer, Request, Scripted};
+use common::tokens::BASIC;
 use serde_json::{Value, json};
-
-/// `ana:se:cret`, as HTTP sends it.
-const BASIC: &str = "Basic YW5hOnNlOmNyZXQ=";
-
-fn config(world: &World, text: &str) {
-    let dir = world.path("config/sbx");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("config.toml"), text).unwrap();
-}
 
 /// Wants a token of `realm`, and has nothing.
 fn wants_token(realm: String) -> Scripted {
@@ -63,7 +55,7 @@ fn a_login_is_not_sent_to_a_realm_elsewhere() {
     assert!(!has_login(&thief));
 
     // A realm that the user has named gets it, in a query for just this.
-    config(&world, &format!("[registries.realms]\n{:?} = [{:?}]\n", registry.host, thief.host));
+    world.config(&format!("[registries.realms]\n{:?} = [{:?}]\n", registry.host, thief.host));
     let said = world.sbx(login).fails(125);
     assert!(said.contains("no such image"), "{said}");
     assert_eq!(thief.seen().last().unwrap().authorization(), Some(BASIC));

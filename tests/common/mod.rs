@@ -11,6 +11,7 @@ pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod scripted;
 pub(crate) mod terminal;
+pub(crate) mod tokens;
 pub(crate) mod tree;
 pub(crate) mod world;
 

@@ -33,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) tls: bool,
     /// Blobs are elsewhere: below this URL, under the path that they have in [`Registry::store`].
     pub(crate) redirect: Option<String>,
+    /// The part of the configuration that says who may do what.
+    pub(crate) auth: Option<String>,
 }
 
 pub(crate) struct Registry {
@@ -76,6 +78,7 @@ impl Registry {
                 dir.display()
             );
         }
+        config += options.auth.as_deref().unwrap_or_default();
         if let Some(url) = &options.redirect {
             config += &format!(
                 "middleware:\n  storage:\n  - name: redirect\n    options: {{baseurl: {url:?}}}\n"

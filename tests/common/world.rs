@@ -109,6 +109,13 @@ impl World {
         self.sbx(["load", "-i", dir.to_str().unwrap()]).ok();
     }
 
+    /// Writes the user's `config.toml`.
+    pub(crate) fn config(&self, text: &str) {
+        let dir = self.dir.join("config/sbx");
+        std::fs::create_dir_all(&dir).expect("make the configuration's directory");
+        std::fs::write(dir.join("config.toml"), text).expect("write config.toml");
+    }
+
     /// A new root directory made from busybox, which the caller owns.
     pub(crate) fn rootfs(&self) -> PathBuf {
         let root = self.fresh("rootfs");
