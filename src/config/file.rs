@@ -43,6 +43,9 @@ pub(crate) struct Registries {
     /// Registries on this machine that need no verified certificate, and no TLS.
     #[serde(default)]
     pub(crate) insecure: Vec<String>,
+    /// Where images of a registry are looked for before it is asked: `HOST[:PORT][/PATH]`.
+    #[serde(default)]
+    pub(crate) mirrors: BTreeMap<String, Vec<String>>,
     /// Token servers beyond a registry's own domain that may be sent its login.
     #[serde(default)]
     pub(crate) realms: BTreeMap<String, Vec<String>>,
@@ -52,6 +55,10 @@ impl Registries {
     /// Whether certificates of this host are to be verified.
     pub(crate) fn verifies(&self, host: &str) -> bool {
         !self.insecure.iter().any(|insecure| insecure == host)
+    }
+
+    pub(crate) fn mirrors_of(&self, host: &str) -> &[String] {
+        self.mirrors.get(host).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn realms_of(&self, host: &str) -> Vec<String> {

@@ -3,32 +3,70 @@
 use std::sync::Arc;
 
 use super::digest::Digest;
-use super::ingest::Ingest;
+use super::ingest::{Ingest, Watch};
 use super::load::{self, Loaded};
 use super::manifest::{Descriptor, OCI_INDEX};
 use super::reference::Remote;
-use super::registry::{Access, Operation, Registry};
+use super::registry::{Operation, Place, Registry};
 use super::source::{Fetch, Source};
 use super::store::Store;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Pulls an image; what the store has of it is kept.
-pub(crate) fn pull(ingest: &Ingest<'_>, remote: &Remote, access: &Access) -> Result<Loaded> {
-    let registry = Registry::connect(remote, access, Operation::Pull)?;
+/// Pulls an image from the first place that has it; what the store has of it is kept.
+pub(crate) fn pull(ingest: &Ingest<'_>, remote: &Remote, places: &[Place]) -> Result<Loaded> {
+    first(remote, places, ingest.watch, |place| from(ingest, place, remote.stored_name()))
+}
+
+fn from(ingest: &Ingest<'_>, place: &Place, name: String) -> Result<Loaded> {
+    let registry = Registry::connect(&place.remote, &place.access, Operation::Pull)?;
     // The tag may be moved meanwhile: everything after this goes by digest.
     let (bytes, digest) = registry.top()?;
     let media_type = media_type(&bytes);
     let top = Descriptor::new(&media_type, digest.clone(), bytes.len() as u64);
     let fetch: Arc<dyn Fetch> = Arc::new(Pinned { registry, digest, bytes });
-    let source = Source::registry(fetch, &remote.to_string());
-    load::from_registry(ingest, &source, &top, Some(remote.stored_name()))
+    let source = Source::registry(fetch, &place.remote.to_string());
+    load::from_registry(ingest, &source, &top, Some(name))
 }
 
-/// Whether the registry's image is the store's.
-pub(crate) fn is_current(store: &Store, remote: &Remote, access: &Access) -> Result<bool> {
-    let there = Registry::connect(remote, access, Operation::Pull)?.digest()?;
+/// Whether the image of the first place that answers is the store's.
+pub(crate) fn is_current(
+    store: &Store,
+    remote: &Remote,
+    places: &[Place],
+    watch: &dyn Watch,
+) -> Result<bool> {
+    let there = first(remote, places, watch, |place| {
+        Registry::connect(&place.remote, &place.access, Operation::Pull)?.digest()
+    })?;
     let (descriptor, ..) = store.manifest_of(&remote.stored_name())?;
     Ok(descriptor.digest == there)
+}
+
+/// The first answer. A place that fails is passed over, whatever the reason: the last one is the
+/// image's own registry, and where that fails as well every reason is told.
+fn first<T>(
+    remote: &Remote,
+    places: &[Place],
+    watch: &dyn Watch,
+    ask: impl Fn(&Place) -> Result<T>,
+) -> Result<T> {
+    let mut failed: Vec<String> = Vec::new();
+    for (n, place) in places.iter().enumerate() {
+        let host = &place.remote.name.domain;
+        match ask(place) {
+            Ok(answer) => return Ok(answer),
+            Err(e) if places.len() == 1 => return Err(e),
+            Err(e) if n + 1 == places.len() => {
+                let why = format!("{}; {host}: {}", failed.join("; "), e.why);
+                return Err(Error { what: format!("cannot pull {remote}"), why, ..e });
+            }
+            Err(e) => {
+                watch.warn(&format!("{}: {}; the mirror {host} is passed over", e.what, e.why));
+                failed.push(format!("mirror {host}: {}", e.why));
+            }
+        }
+    }
+    Err(Error::new(format!("cannot pull {remote}"), "there is no place to pull it from"))
 }
 
 /// The registry, with the one manifest that is here already.

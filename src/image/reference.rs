@@ -109,6 +109,21 @@ impl Remote {
         Ok(Remote { name, digest, tagged: tag.is_some() })
     }
 
+    /// The same image at a mirror, `HOST[:PORT][/PATH]`.
+    pub(crate) fn at(&self, mirror: &str) -> Result<Self> {
+        let host = mirror.split('/').next().unwrap_or_default();
+        let text = format!("{mirror}/{}:{}", self.name.path, self.name.tag);
+        let name = Name::parse(&text, Unqualified::DockerHub).ok();
+        let name = name.filter(|name| name.domain == host).ok_or_else(|| {
+            Error::new(
+                format!("cannot use {mirror:?} as a mirror of {}", self.name.domain),
+                "it is not the name of a registry",
+            )
+            .fix("name it like mirror.example:5000 or mirror.example/path in config.toml")
+        })?;
+        Ok(Remote { name, ..self.clone() })
+    }
+
     /// What the image is called in the store.
     pub(crate) fn stored_name(&self) -> String {
         match &self.digest {

@@ -13,7 +13,7 @@ use crate::image::Image;
 use crate::image::ingest::{Ingest, Watch as _};
 use crate::image::pull;
 use crate::image::reference::Remote;
-use crate::image::registry::Access;
+use crate::image::registry::{Access, Place};
 use crate::image::store::Store;
 
 /// Transports that are files.
@@ -33,14 +33,14 @@ pub(crate) fn run(args: &PullArgs) -> Result<u8> {
         }
         let remote = Remote::parse(image, &config.registries.short_names())?;
         let access = access(&args.access, &config, &remote)?;
-        let id = one(&dirs, &remote, args.policy, &access, args.quiet)?;
+        let id = one(&dirs, &remote, args.policy, &places(&remote, access, &config)?, args.quiet)?;
         print_line(&id)?;
     }
     Ok(0)
 }
 
 /// Pulls where the policy says so; the value is the image id.
-fn one(dirs: &Dirs, remote: &Remote, when: Pull, access: &Access, quiet: bool) -> Result<String> {
+fn one(dirs: &Dirs, remote: &Remote, when: Pull, places: &[Place], quiet: bool) -> Result<String> {
     let store = Store::open(dirs)?;
     let name = remote.stored_name();
     let here = store.id_named(&name)?;
@@ -49,7 +49,7 @@ fn one(dirs: &Dirs, remote: &Remote, when: Pull, access: &Access, quiet: bool) -
         (Pull::Never, None) => return store.find(&name).map(|image| image.digest.hex().to_owned()),
         (Pull::Newer, Some(id)) => {
             let progress = Progress::new();
-            match pull::is_current(&store, remote, access) {
+            match pull::is_current(&store, remote, places, &progress) {
                 Ok(true) => return Ok(id.hex().to_owned()),
                 Ok(false) => {}
                 Err(e) => {
@@ -65,7 +65,7 @@ fn one(dirs: &Dirs, remote: &Remote, when: Pull, access: &Access, quiet: bool) -
     }
     let progress = Progress::new();
     let ingest = Ingest::new(&store, &progress)?;
-    let pulled = pull::pull(&ingest, remote, access)?;
+    let pulled = pull::pull(&ingest, remote, places)?;
     Ok(pulled.id.hex().to_owned())
 }
 
@@ -88,12 +88,32 @@ pub(crate) fn for_run(name: &str, when: Pull, dirs: &Dirs, config: &ConfigFile) 
     let host = &remote.name.domain;
     let (verify, realms) = (config.registries.verifies(host), config.registries.realms_of(host));
     let access = Access { verify, realms, ..Access::default() };
-    one(dirs, &remote, when, &access, false).map_err(|e| match found {
-        // A name that was mistyped is more like one that is here.
-        Err(here) => Error { why: format!("{}; {}", e.why, here.why), ..e },
-        Ok(_) => e,
-    })?;
+    one(dirs, &remote, when, &places(&remote, access, config)?, false).map_err(
+        |e| match found {
+            // A name that was mistyped is more like one that is here.
+            Err(here) => Error { why: format!("{}; {}", e.why, here.why), ..e },
+            Ok(_) => e,
+        },
+    )?;
     store.find(&remote.stored_name())
+}
+
+/// The mirrors, each with what is known of itself alone, and then the registry.
+fn places(remote: &Remote, access: Access, config: &ConfigFile) -> Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for mirror in config.registries.mirrors_of(&remote.name.domain) {
+        let remote = remote.at(mirror)?;
+        let host = &remote.name.domain;
+        let access = Access {
+            credentials: None,
+            auth_file: access.auth_file.clone(),
+            verify: config.registries.verifies(host),
+            realms: config.registries.realms_of(host),
+        };
+        places.push(Place { remote, access });
+    }
+    places.push(Place { remote: remote.clone(), access });
+    Ok(places)
 }
 
 pub(super) fn access(args: &AccessArgs, config: &ConfigFile, remote: &Remote) -> Result<Access> {

@@ -76,11 +76,15 @@ impl Scripted {
 
 fn serve(client: &TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request) -> Answer) {
     let mut first = [0];
-    // TLS begins with 0x16, a request with a letter.
+    let mut reader = BufReader::new(client);
+    // TLS begins with 0x16, a request with a letter. What other servers say then is not TLS either.
     if !matches!(client.peek(&mut first), Ok(1)) || first[0] == 0x16 {
+        let mut out = client;
+        let _ = out.write_all(b"HTTP/1.1 400 this is no TLS\r\n\r\n");
+        let _ = client.shutdown(std::net::Shutdown::Write);
+        let _ = std::io::copy(&mut reader, &mut std::io::sink());
         return;
     }
-    let mut reader = BufReader::new(client);
     let Some(request) = read(&mut reader) else { return };
     log.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
     let Answer { status, headers, body } = answer(&request);

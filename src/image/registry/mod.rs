@@ -48,6 +48,13 @@ pub(crate) struct Access {
     pub(crate) realms: Vec<String>,
 }
 
+/// Where an image may be had: at a mirror or at its own registry.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) remote: Remote,
+    pub(crate) access: Access,
+}
+
 impl Registry {
     /// For pulling, or also for pushing.
     pub(crate) fn connect(remote: &Remote, access: &Access, to: Operation) -> Result<Self> {
