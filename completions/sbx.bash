@@ -716,7 +716,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__pull)
-            opts="-q -h --policy --quiet --creds --authfile --tls-verify --help"
+            opts="-q -h --policy --platform --quiet --creds --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -724,6 +724,10 @@ _sbx() {
             case "${prev}" in
                 --policy)
                     COMPREPLY=($(compgen -W "always missing newer never" -- "${cur}"))
+                    return 0
+                    ;;
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --creds)
@@ -804,7 +808,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__run)
-            opts="-i -t -e -w -u -v -h --host --rootfs --read-only --pull --storage --upper --interactive --tty --rm --env --env-file --env-host --workdir --user --group-add --entrypoint --init --hostname --ulimit --umask --timeout --stop-signal --stop-timeout --preserve-fds --pidfile --volume --mount --tmpfs --project --shm-size --device --userns --uidmap --gidmap --network --add-host --no-hosts --profile --security-opt --cap-add --cap-drop --sysctl --explain --json --timings --help"
+            opts="-i -t -e -w -u -v -h --host --rootfs --read-only --pull --platform --storage --upper --interactive --tty --rm --env --env-file --env-host --workdir --user --group-add --entrypoint --init --hostname --ulimit --umask --timeout --stop-signal --stop-timeout --preserve-fds --pidfile --volume --mount --tmpfs --project --shm-size --device --userns --uidmap --gidmap --network --add-host --no-hosts --profile --security-opt --cap-add --cap-drop --sysctl --explain --json --timings --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -820,6 +824,10 @@ _sbx() {
                     ;;
                 --pull)
                     COMPREPLY=($(compgen -W "always missing newer never" -- "${cur}"))
+                    return 0
+                    ;;
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --storage)

@@ -169,6 +169,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand pull" -l policy -d 'Which image 
 missing\t'Where the store has no such image'
 newer\t'The registry\'s if it is another than the store\'s and can be had'
 never\t'The store\'s, or nothing'"
+complete -c sbx -n "__fish_sbx_using_subcommand pull" -l platform -d 'Which image of several, where it is not the one for this machine' -r
 complete -c sbx -n "__fish_sbx_using_subcommand pull" -l creds -d 'Log in with USER[:PASSWORD], this once' -r
 complete -c sbx -n "__fish_sbx_using_subcommand pull" -l authfile -d 'Logins are in this file [default: $XDG_RUNTIME_DIR/containers/auth.json, then podman\'s and docker\'s other places]' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand pull" -l tls-verify -d 'Whether certificates are verified; false is for registries on this machine, also without TLS' -r -f -a "true\t''
@@ -194,6 +195,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l pull -d 'When the image 
 missing\t'Where the store has no such image'
 newer\t'The registry\'s if it is another than the store\'s and can be had'
 never\t'The store\'s, or nothing'"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l platform -d 'The image for this platform; another one in the store counts as missing' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l storage -d 'What stacks an image\'s layers [default: native where the kernel can]' -r -f -a "native\t'The kernel\'s overlay file system'
 fuse-overlayfs\t'The fuse-overlayfs program'"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -d 'Where changes to a stacked root go while it runs [default: disk]' -r -f -a "disk\t'A directory of the container'

@@ -68,7 +68,7 @@ pub(crate) fn parse() -> Result<Verb, clap::Error> {
 }
 
 /// Flags that users know from podman and docker and that do not work yet: refused by name.
-pub(crate) const LATER: [&str; 28] = [
+pub(crate) const LATER: [&str; 27] = [
     "-d",
     "--detach",
     "--name",
@@ -76,7 +76,6 @@ pub(crate) const LATER: [&str; 28] = [
     "--publish",
     "--dns",
     "--dns-search",
-    "--platform",
     "--memory",
     "-m",
     "--memory-swap",

@@ -24,6 +24,7 @@ pub(crate) struct AccessArgs {
 #[command(after_help = "Examples:\n  \
     sbx pull debian:12                              a short name belongs to docker.io\n  \
     sbx pull registry.example/team/app@sha256:...   exactly this one\n  \
+    sbx pull --platform linux/arm64 debian:12       for another machine\n  \
     sbx pull --tls-verify=false localhost:5000/app  a registry on this machine\n  \
     sbx pull oci-archive:app.tar                    as sbx load -i app.tar")]
 pub(crate) struct PullArgs {
@@ -34,6 +35,9 @@ pub(crate) struct PullArgs {
     /// Which image is wanted: the registry's, or the store's if it has one
     #[arg(long, value_name = "WHEN", default_value = "always")]
     pub(crate) policy: Pull,
+    /// Which image of several, where it is not the one for this machine
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<String>,
     /// Print the image ids only
     #[arg(short, long)]
     pub(crate) quiet: bool,

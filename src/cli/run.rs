@@ -41,6 +41,9 @@ pub(crate) struct RunArgs {
     /// When the image is pulled from its registry [default: missing]
     #[arg(long, value_name = "WHEN", help_heading = "Root")]
     pub(crate) pull: Option<Pull>,
+    /// The image for this platform; another one in the store counts as missing
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with_all = ["host", "rootfs"], help_heading = "Root")]
+    pub(crate) platform: Option<String>,
     /// What stacks an image's layers [default: native where the kernel can]
     #[arg(long, value_name = "BACKEND", help_heading = "Root")]
     pub(crate) storage: Option<Storage>,

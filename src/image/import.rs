@@ -8,7 +8,8 @@ use super::digest::Digest;
 use super::ingest::Ingest;
 use super::instruction::{self, Instruction};
 use super::load::write_manifest;
-use super::manifest::{self, Descriptor, OCI_CONFIG};
+use super::manifest::{Descriptor, OCI_CONFIG};
+use super::platform;
 use super::reference::Name;
 use crate::error::{Context, Error, Result};
 
@@ -31,7 +32,7 @@ pub(crate) fn import(
     }
     let config = json!({
         "created": created,
-        "architecture": manifest::host_architecture(),
+        "architecture": platform::host_architecture(),
         "os": "linux",
         "config": own,
         "rootfs": { "type": "layers", "diff_ids": [report.diff_id] },

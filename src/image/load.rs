@@ -8,6 +8,7 @@ use super::ingest::{Ingest, Layer};
 use super::manifest::{
     self, Compression, Descriptor, Document, Index, Manifest, OCI_CONFIG, OCI_MANIFEST, REF_NAME,
 };
+use super::platform::Platform;
 use super::reference::{Name, Unqualified};
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -65,20 +66,38 @@ pub(crate) fn load(
     take_in(ingest, found)
 }
 
-/// The image of a registry whose manifest or index is `top`; it gets this name.
+/// The image of a registry whose manifest or index is `top`; it gets this name. Without a platform it
+/// is the one for this host.
 pub(super) fn from_registry(
     ingest: &Ingest<'_>,
     source: &Source,
     top: &Descriptor,
     name: Option<String>,
+    platform: Option<&Platform>,
 ) -> Result<Loaded> {
-    let mut found = layout_image(source, top)?;
+    let mut found = layout_image(source, top, platform.unwrap_or(&Platform::host()))?;
+    if let Some(wanted) = platform {
+        check_platform(wanted, &found.config, source.label())?;
+    }
     found.names = name.into_iter().collect();
     let loaded = take_in(ingest, vec![found])?;
     loaded
         .into_iter()
         .next()
         .ok_or_else(|| Error::new(format!("cannot pull {}", source.label()), "it holds no image"))
+}
+
+/// Without an index an image is what it is; that is an error only where another was asked for.
+fn check_platform(wanted: &Platform, config: &[u8], label: &str) -> Result<()> {
+    let (config, _) = manifest::parse_config(config, &format!("the configuration of {label}"))?;
+    match Platform::of(&config) {
+        Some(is) if !wanted.takes(&is) => Err(Error::new(
+            format!("cannot pull {label}"),
+            format!("it is for {is}, not for {wanted}"),
+        )
+        .fix(format!("sbx pull --platform {is} {label}, if that will do"))),
+        _ => Ok(()),
+    }
 }
 
 fn take_in(ingest: &Ingest<'_>, found: Vec<Found>) -> Result<Vec<Loaded>> {
@@ -168,12 +187,12 @@ fn layout(source: &Source, reference: Option<&str>) -> Result<Vec<Found>> {
             None => "it has no image".to_owned(),
         }));
     }
-    let fitting: Vec<&Descriptor> =
-        wanted.iter().copied().filter(|d| manifest::fits_host(d.platform.as_ref())).collect();
+    let host = Platform::host();
+    let fitting: Vec<&Descriptor> = wanted.iter().copied().filter(|d| host.may_be(d)).collect();
     if fitting.is_empty() {
-        return Err(no_platform(source.label(), wanted.iter().copied()));
+        return Err(host.missing(source.label(), None, wanted.iter().copied()));
     }
-    fitting.into_iter().map(|descriptor| layout_image(source, descriptor)).collect()
+    fitting.into_iter().map(|descriptor| layout_image(source, descriptor, &host)).collect()
 }
 
 fn is_called(descriptor: &Descriptor, reference: &str) -> bool {
@@ -191,9 +210,9 @@ fn full_name(descriptor: &Descriptor) -> Option<String> {
     Name::parse(name, Unqualified::Localhost).ok().map(|name| name.to_string())
 }
 
-fn layout_image(source: &Source, descriptor: &Descriptor) -> Result<Found> {
+fn layout_image(source: &Source, descriptor: &Descriptor, platform: &Platform) -> Result<Found> {
     let names = full_name(descriptor).into_iter().collect();
-    let (descriptor, manifest, bytes) = resolve(source, descriptor.clone())?;
+    let (descriptor, manifest, bytes) = resolve(source, descriptor.clone(), platform)?;
     let config = source.read_blob(&manifest.config)?;
     let (_, diff_ids) = parse_config(source, &config, manifest.layers.len())?;
     let mut layers = Vec::new();
@@ -231,8 +250,12 @@ fn parse_config(
     Ok((config, diff_ids))
 }
 
-/// Follows indexes to the manifest for this host.
-fn resolve(source: &Source, mut descriptor: Descriptor) -> Result<(Descriptor, Manifest, Vec<u8>)> {
+/// Follows indexes to the manifest for the platform.
+fn resolve(
+    source: &Source,
+    mut descriptor: Descriptor,
+    platform: &Platform,
+) -> Result<(Descriptor, Manifest, Vec<u8>)> {
     for _ in 0..=MAX_INDEX_DEPTH {
         let bytes = source.read_manifest(&descriptor)?;
         let label = format!("manifest {} of {}", descriptor.digest, source.label());
@@ -243,9 +266,9 @@ fn resolve(source: &Source, mut descriptor: Descriptor) -> Result<(Descriptor, M
                 return Ok((plain, *manifest, bytes));
             }
             Document::Index(manifests) => {
-                let fitting =
-                    manifests.iter().find(|d| manifest::fits_host(d.platform.as_ref())).cloned();
-                descriptor = fitting.ok_or_else(|| no_platform(&label, manifests.iter()))?;
+                let fitting = platform.choose(&manifests).cloned();
+                descriptor = fitting
+                    .ok_or_else(|| platform.missing(&label, source.pulled(), manifests.iter()))?;
             }
         }
     }
@@ -253,17 +276,6 @@ fn resolve(source: &Source, mut descriptor: Descriptor) -> Result<(Descriptor, M
         format!("cannot load {}", source.label()),
         format!("its indexes are nested more than {MAX_INDEX_DEPTH} deep"),
     ))
-}
-
-fn no_platform<'a>(label: &str, all: impl Iterator<Item = &'a Descriptor>) -> Error {
-    let there: Vec<String> = all
-        .filter_map(|d| d.platform.as_ref())
-        .map(|p| format!("{}/{}", p.os, p.architecture))
-        .take(20)
-        .collect();
-    let host = manifest::host_architecture();
-    let why = format!("it has no image for linux/{host}, only for {}", there.join(", "));
-    Error::new(format!("cannot load {label}"), why)
 }
 
 fn docker(source: &Source, bytes: &[u8], reference: Option<&str>) -> Result<Vec<Found>> {

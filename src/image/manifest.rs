@@ -6,6 +6,7 @@ use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use super::platform::Described;
 use crate::error::{Error, Result};
 
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -80,7 +81,7 @@ pub(crate) struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) annotations: Option<BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) platform: Option<Platform>,
+    pub(crate) platform: Option<Described>,
     #[serde(flatten)]
     other: serde_json::Map<String, serde_json::Value>,
 }
@@ -111,14 +112,6 @@ impl Descriptor {
             self.annotations = None;
         }
     }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Platform {
-    pub(crate) architecture: String,
-    pub(crate) os: String,
-    #[serde(flatten)]
-    other: serde_json::Map<String, serde_json::Value>,
 }
 
 /// `index.json` of a layout, rewritten without losing what others put there.
@@ -241,23 +234,6 @@ pub(crate) fn parse_config(bytes: &[u8], label: &str) -> Result<(ImageConfigurat
     let diff_ids =
         config.rootfs().diff_ids().iter().map(|id| Digest::parse(id)).collect::<Result<_>>()?;
     Ok((config, diff_ids))
-}
-
-/// Whether a descriptor in an index is for this host. Without a platform it may be.
-pub(crate) fn fits_host(platform: Option<&Platform>) -> bool {
-    platform.is_none_or(|p| p.os == "linux" && p.architecture == host_architecture())
-}
-
-/// The host's architecture as Go and image-spec call it.
-pub(crate) fn host_architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        "loongarch64" => "loong64",
-        other => other,
-    }
 }
 
 #[cfg(test)]

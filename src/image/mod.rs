@@ -19,6 +19,7 @@ pub(crate) mod merged;
 mod mountpoints;
 pub(crate) mod pack;
 mod pipe;
+pub(crate) mod platform;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod reference;

@@ -6,6 +6,7 @@ use super::digest::Digest;
 use super::ingest::{Ingest, Watch};
 use super::load::{self, Loaded};
 use super::manifest::{Descriptor, OCI_INDEX};
+use super::platform::Platform;
 use super::reference::Remote;
 use super::registry::{Operation, Place, Registry};
 use super::source::{Fetch, Source};
@@ -13,11 +14,21 @@ use super::store::Store;
 use crate::error::{Error, Result};
 
 /// Pulls an image from the first place that has it; what the store has of it is kept.
-pub(crate) fn pull(ingest: &Ingest<'_>, remote: &Remote, places: &[Place]) -> Result<Loaded> {
-    first(remote, places, ingest.watch, |place| from(ingest, place, remote.stored_name()))
+pub(crate) fn pull(
+    ingest: &Ingest<'_>,
+    remote: &Remote,
+    places: &[Place],
+    platform: Option<&Platform>,
+) -> Result<Loaded> {
+    first(remote, places, ingest.watch, |place| from(ingest, place, remote.stored_name(), platform))
 }
 
-fn from(ingest: &Ingest<'_>, place: &Place, name: String) -> Result<Loaded> {
+fn from(
+    ingest: &Ingest<'_>,
+    place: &Place,
+    name: String,
+    platform: Option<&Platform>,
+) -> Result<Loaded> {
     let registry = Registry::connect(&place.remote, &place.access, Operation::Pull)?;
     // The tag may be moved meanwhile: everything after this goes by digest.
     let (bytes, digest) = registry.top()?;
@@ -25,7 +36,7 @@ fn from(ingest: &Ingest<'_>, place: &Place, name: String) -> Result<Loaded> {
     let top = Descriptor::new(&media_type, digest.clone(), bytes.len() as u64);
     let fetch: Arc<dyn Fetch> = Arc::new(Pinned { registry, digest, bytes });
     let source = Source::registry(fetch, &place.remote.to_string());
-    load::from_registry(ingest, &source, &top, Some(name))
+    load::from_registry(ingest, &source, &top, Some(name), platform)
 }
 
 /// Whether the image of the first place that answers is the store's.

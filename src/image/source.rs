@@ -104,6 +104,11 @@ impl Source {
         &self.label
     }
 
+    /// The image's name, where a registry has it.
+    pub(crate) fn pulled(&self) -> Option<&str> {
+        matches!(self.kind, Inner::Registry(_)).then_some(self.label.as_str())
+    }
+
     /// A file, or `None` where there is none of this name.
     pub(crate) fn open(&self, name: &str) -> Result<Option<Blob>> {
         let what = || format!("cannot open {name:?} in {}", self.label);

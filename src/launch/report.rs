@@ -5,6 +5,7 @@ use sbx_child::Failure;
 
 use crate::error::{Error, Kind, errno_text};
 use crate::host::prereq;
+use crate::image::platform::Platform;
 use crate::stage::{About, Hint};
 
 pub(crate) fn error(about: &[About], failure: Failure) -> Error {
@@ -15,7 +16,7 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
     let what = about.what.to_string();
     let plain = || Error::of_errno(what.clone(), failure.errno);
     match (&about.hint, errno) {
-        (Hint::Exec { command }, Errno::ENOENT) => {
+        (Hint::Exec { command, .. }, Errno::ENOENT) => {
             let why = if command.contains('/') {
                 "no such file or directory, or its interpreter is missing".to_owned()
             } else {
@@ -26,6 +27,12 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
         (Hint::Exec { .. }, Errno::EACCES) => Error::new(what, "permission denied")
             .kind(Kind::NotExecutable)
             .fix("make it executable (chmod +x), or run it through its interpreter"),
+        (Hint::Exec { foreign: Some(foreign), .. }, Errno::ENOEXEC) => {
+            let host = Platform::host();
+            Error::new(what, format!("the image is for {foreign}, and this machine is {host}"))
+                .kind(Kind::NotExecutable)
+                .fix(format!("sbx run --platform {host} IMAGE, or qemu-user-static for binfmt_misc"))
+        }
         (Hint::Exec { .. }, Errno::ENOEXEC) => Error::new(what, "not a program for this machine")
             .kind(Kind::NotExecutable)
             .fix("name the interpreter: sh FILE"),

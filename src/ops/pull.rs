@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::host::dirs::Dirs;
 use crate::image::Image;
 use crate::image::ingest::{Ingest, Watch as _};
+use crate::image::platform::Platform;
 use crate::image::pull;
 use crate::image::reference::Remote;
 use crate::image::registry::{Access, Place};
@@ -22,8 +23,14 @@ const FILES: [&str; 3] = ["oci:", "oci-archive:", "docker-archive:"];
 pub(crate) fn run(args: &PullArgs) -> Result<u8> {
     let dirs = Dirs::from_env()?;
     let config = ConfigFile::read(&dirs)?;
+    let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
     for image in &args.images {
         if let Some(path) = FILES.iter().find_map(|transport| image.strip_prefix(transport)) {
+            if let Some(platform) = &platform {
+                let why = "--platform chooses among a registry's images";
+                return Err(Error::new(format!("cannot pull {image} for {platform}"), why)
+                    .fix(format!("leave --platform out: sbx pull {image}")));
+            }
             super::load::run(&LoadArgs { input: Some(path.into()) })?;
             continue;
         }
@@ -33,18 +40,40 @@ pub(crate) fn run(args: &PullArgs) -> Result<u8> {
         }
         let remote = Remote::parse(image, &config.registries.short_names())?;
         let access = access(&args.access, &config, &remote)?;
-        let id = one(&dirs, &remote, args.policy, &places(&remote, access, &config)?, args.quiet)?;
+        let places = places(&remote, access, &config)?;
+        let wanted = Wanted { remote: &remote, when: args.policy, platform: platform.as_ref() };
+        let id = one(&dirs, &wanted, &places, args.quiet)?;
+        if platform.is_none() {
+            warn_of_platform(&Store::open(&dirs)?.find(&remote.stored_name())?);
+        }
         print_line(&id)?;
     }
     Ok(0)
 }
 
+/// What is to be in the store.
+struct Wanted<'a> {
+    remote: &'a Remote,
+    when: Pull,
+    /// `None`: the one for this machine, and whatever the store has.
+    platform: Option<&'a Platform>,
+}
+
 /// Pulls where the policy says so; the value is the image id.
-fn one(dirs: &Dirs, remote: &Remote, when: Pull, places: &[Place], quiet: bool) -> Result<String> {
+fn one(dirs: &Dirs, wanted: &Wanted<'_>, places: &[Place], quiet: bool) -> Result<String> {
     let store = Store::open(dirs)?;
+    let (remote, platform) = (wanted.remote, wanted.platform);
     let name = remote.stored_name();
-    let here = store.id_named(&name)?;
-    match (when, here) {
+    let mut here = store.id_named(&name)?;
+    if let Some(platform) = platform.filter(|_| here.is_some()) {
+        let fits = store.find(&name).and_then(|image| check_platform(&image, platform));
+        match fits {
+            Err(e) if wanted.when == Pull::Never => return Err(e),
+            Err(_) => here = None,
+            Ok(()) => {}
+        }
+    }
+    match (wanted.when, here) {
         (Pull::Missing | Pull::Never, Some(id)) => return Ok(id.hex().to_owned()),
         (Pull::Never, None) => return store.find(&name).map(|image| image.digest.hex().to_owned()),
         (Pull::Newer, Some(id)) => {
@@ -65,37 +94,73 @@ fn one(dirs: &Dirs, remote: &Remote, when: Pull, places: &[Place], quiet: bool) 
     }
     let progress = Progress::new();
     let ingest = Ingest::new(&store, &progress)?;
-    let pulled = pull::pull(&ingest, remote, places)?;
+    let pulled = pull::pull(&ingest, remote, places, platform)?;
     Ok(pulled.id.hex().to_owned())
 }
 
 /// The image for `sbx run`.
-pub(crate) fn for_run(name: &str, when: Pull, dirs: &Dirs, config: &ConfigFile) -> Result<Image> {
+pub(crate) fn for_run(
+    name: &str,
+    when: Pull,
+    platform: Option<&Platform>,
+    dirs: &Dirs,
+    config: &ConfigFile,
+) -> Result<Image> {
     let store = Store::open(dirs)?;
     let found = store.find(name);
+    let other = found.as_ref().ok().zip(platform).and_then(|(i, p)| check_platform(i, p).err());
     let missing = match &found {
+        Ok(_) if other.is_some() => when != Pull::Never,
         Ok(_) => when == Pull::Always || when == Pull::Newer,
         Err(_) => when != Pull::Never && !store.has_like(name)?,
     };
+    let kept = |found: Result<Image>| match other.clone() {
+        Some(other) => Err(other),
+        None => found,
+    };
     if !missing {
-        return found;
+        return kept(found);
     }
     let remote = match Remote::parse(name, &config.registries.short_names()) {
         // What is local has no registry to be pulled from.
         Ok(remote) if remote.name.domain != "localhost" => remote,
-        _ => return found,
+        _ => return kept(found),
     };
+    // Nor is it replaced by one of another name.
+    if other.is_some() && found.as_ref().is_ok_and(|image| image.name != remote.stored_name()) {
+        return kept(found);
+    }
     let host = &remote.name.domain;
     let (verify, realms) = (config.registries.verifies(host), config.registries.realms_of(host));
     let access = Access { verify, realms, ..Access::default() };
-    one(dirs, &remote, when, &places(&remote, access, config)?, false).map_err(
-        |e| match found {
-            // A name that was mistyped is more like one that is here.
-            Err(here) => Error { why: format!("{}; {}", e.why, here.why), ..e },
-            Ok(_) => e,
-        },
-    )?;
+    let wanted = Wanted { remote: &remote, when, platform };
+    one(dirs, &wanted, &places(&remote, access, config)?, false).map_err(|e| match found {
+        // A name that was mistyped is more like one that is here.
+        Err(here) => Error { why: format!("{}; {}", e.why, here.why), ..e },
+        Ok(_) => e,
+    })?;
     store.find(&remote.stored_name())
+}
+
+/// An error where an image of the store is for another platform than the wanted one.
+fn check_platform(image: &Image, wanted: &Platform) -> Result<()> {
+    match Platform::of(&image.config) {
+        Some(is) if !wanted.takes(&is) => Err(Error::new(
+            format!("cannot use image {}", image.name),
+            format!("the one in the store is for {is}, not for {wanted}"),
+        )
+        .fix(format!("sbx pull --platform {wanted} {}", image.name))),
+        _ => Ok(()),
+    }
+}
+
+/// Nobody asked for a platform, and this is not the machine's.
+pub(crate) fn warn_of_platform(image: &Image) {
+    let host = Platform::host();
+    if let Some(is) = Platform::of(&image.config).filter(|is| !host.takes(is)) {
+        let text = format!("image {} is for {is}, this machine is {host}", image.name);
+        Progress::new().warn(&text);
+    }
 }
 
 /// The mirrors, each with what is known of itself alone, and then the registry.

@@ -8,6 +8,7 @@ use crate::config::{self, ConfigFile, MountKind, Request, Root};
 use crate::error::{Context, Result};
 use crate::host::HostFacts;
 use crate::host::dirs::Dirs;
+use crate::image::platform::Platform;
 use crate::image::{Image, view};
 use crate::launch::timings::Timings;
 use crate::launch::{spawn, supervise};
@@ -35,15 +36,21 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     }
     timings.mark("arguments and profile");
     let when = args.pull.unwrap_or(Pull::Missing);
+    let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
     let image = match &request.root {
-        Root::Image(name) => Some(super::pull::for_run(name, when, &dirs, &file)?),
+        Root::Image(name) => {
+            Some(super::pull::for_run(name, when, platform.as_ref(), &dirs, &file)?)
+        }
         _ => None,
     };
+    if let Some(image) = image.as_ref().filter(|_| platform.is_none()) {
+        super::pull::warn_of_platform(image);
+    }
     if let Some(image) = &image {
         request.add_image_volumes(&image.config)?;
     }
     let mounted = request.mounts.iter().filter_map(|m| match &m.kind {
-        MountKind::Image(name) => Some(super::pull::for_run(name, when, &dirs, &file)),
+        MountKind::Image(name) => Some(super::pull::for_run(name, when, None, &dirs, &file)),
         _ => None,
     });
     let mounted = mounted.collect::<Result<Vec<_>>>()?;

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::host::dirs::Dirs;
 use crate::image::check::{self, Checked, Damage};
 use crate::image::ingest::Ingest;
+use crate::image::platform::Platform;
 use crate::image::store::Store;
 
 pub(crate) fn check(args: &CheckArgs) -> Result<u8> {
@@ -44,10 +45,12 @@ fn fetch_again(
     dirs: &Dirs,
     config: &ConfigFile,
 ) -> Result<()> {
+    // The same one, not this machine's.
+    let platforms: Vec<_> = damage.images.iter().map(|i| platform_of(ingest.store, i)).collect();
     damage.clear(ingest)?;
     let mut failed = None;
-    for image in &damage.images {
-        match super::pull::for_run(image, Pull::Always, dirs, config) {
+    for (image, platform) in damage.images.iter().zip(&platforms) {
+        match super::pull::for_run(image, Pull::Always, platform.as_ref(), dirs, config) {
             Ok(_) if damage.is_back(ingest) => return Ok(()),
             Ok(_) => {}
             Err(e) => failed = Some(e),
@@ -57,6 +60,11 @@ fn fetch_again(
         let why = format!("{} came from no registry", damage.images.join(", "));
         Error::new("cannot fetch what is damaged again", why).fix("load or import it again")
     }))
+}
+
+fn platform_of(store: &Store, image: &str) -> Option<Platform> {
+    let details = store.get(image).ok()?.0.details.ok()?;
+    Platform::of(&serde_json::from_value(details.config).ok()?)
 }
 
 fn as_text(checked: &Checked) -> String {

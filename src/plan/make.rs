@@ -21,6 +21,7 @@ use crate::error::{Context, Error, Result};
 use crate::host::HostFacts;
 use crate::host::dirs::{self, Dirs};
 use crate::image::Image;
+use crate::image::platform::Platform;
 use crate::profile::Profile;
 use crate::userns::idmap::{IdMap, Range};
 
@@ -151,6 +152,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
             id,
             idmap,
             root,
+            foreign: image_config.and_then(Platform::of).filter(|is| !Platform::host().takes(is)),
             remove,
             filter,
             landlock,

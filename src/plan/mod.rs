@@ -26,6 +26,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use oci_spec::runtime::Spec;
 
+use crate::image::platform::Platform;
 use crate::profile::Filter;
 use crate::sys::pinned::Pinned;
 use crate::userns::idmap::IdMap;
@@ -43,6 +44,8 @@ pub(crate) struct HostPlan {
     pub(crate) id: String,
     pub(crate) idmap: IdMap,
     pub(crate) root: RootPlan,
+    /// What the image is for, where that is another platform than this machine's.
+    pub(crate) foreign: Option<Platform>,
     /// Changes to the root and everything else on disk end with the container.
     pub(crate) remove: bool,
     pub(crate) filter: Filter,

@@ -19,6 +19,7 @@ use std::path::Path;
 use sbx_child::{From, Op, SLOTS, Slot};
 
 use crate::error::{Error, Result};
+use crate::image::platform::Platform;
 use crate::plan::Plan;
 
 /// What to say about an operation that failed.
@@ -49,6 +50,8 @@ pub(crate) enum Hint {
     Rlimit,
     Exec {
         command: String,
+        /// The platform of the image, where it is not this machine's.
+        foreign: Option<Platform>,
     },
 }
 

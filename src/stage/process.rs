@@ -142,7 +142,7 @@ pub(crate) fn finish(steps: &mut Steps, plan: &Plan) -> Result<()> {
         // The init keeps all signals blocked; the program must not inherit that.
         steps.push(Op::ResetSignals, "cannot reset signals");
     }
-    exec(steps, process)
+    exec(steps, plan, process)
 }
 
 fn landlock(steps: &mut Steps, plan: &Plan) -> Result<()> {
@@ -198,7 +198,7 @@ fn identity(steps: &mut Steps, plan: &Plan, process: &Process) {
     steps.push(Op::Capabilities { caps }, "cannot set capabilities");
 }
 
-fn exec(steps: &mut Steps, process: &Process) -> Result<()> {
+fn exec(steps: &mut Steps, plan: &Plan, process: &Process) -> Result<()> {
     let args = process.args().as_deref().unwrap_or_default();
     let env = process.env().as_deref().unwrap_or_default();
     let command = args.first().ok_or_else(|| Error::new("cannot run", "no command was given"))?;
@@ -218,7 +218,7 @@ fn exec(steps: &mut Steps, process: &Process) -> Result<()> {
         argv: pointers(args, true)?,
         envp: pointers(env, true)?,
     };
-    let hint = Hint::Exec { command: command.clone() };
+    let hint = Hint::Exec { command: command.clone(), foreign: plan.host.foreign.clone() };
     steps.push_hint(op, format!("cannot run {command}"), hint);
     Ok(())
 }

@@ -21,6 +21,13 @@ games:x:60:daemon,ana
 ana:x:1000:
 ";
 
+/// As image-spec calls it.
+pub(crate) const HOST_ARCHITECTURE: &str =
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+/// One that this machine does not run.
+pub(crate) const OTHER_ARCHITECTURE: &str =
+    if cfg!(target_arch = "aarch64") { "amd64" } else { "arm64" };
+
 enum Node {
     Dir(u32),
     File(Vec<u8>, u32),

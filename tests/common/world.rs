@@ -85,6 +85,11 @@ impl World {
 
     /// Loads an image of these layers, lowest first.
     pub(crate) fn load_layers(&self, name: &str, layers: &[&[u8]], config: &Value) {
+        self.load_image(name, layers, config, &json!({}));
+    }
+
+    /// With something else in its configuration beside `config`: another platform.
+    pub(crate) fn load_image(&self, name: &str, layers: &[&[u8]], config: &Value, about: &Value) {
         let dir = self.fresh("layout");
         let blobs = dir.join("blobs/sha256");
         std::fs::create_dir_all(&blobs).unwrap();
@@ -96,9 +101,12 @@ impl World {
         };
         let layers: Vec<Value> = layers.iter().map(|l| put(l, "layer.v1.tar")).collect();
         let ids: Vec<&Value> = layers.iter().map(|l| &l["digest"]).collect();
-        let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-        let config = json!({"architecture": arch, "os": "linux", "config": config,
-                            "rootfs": {"type": "layers", "diff_ids": ids}});
+        let mut config = json!({"architecture": fixture::HOST_ARCHITECTURE, "os": "linux",
+                                "config": config});
+        for (key, value) in about.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        config["rootfs"] = json!({"type": "layers", "diff_ids": ids});
         let config = put(config.to_string().as_bytes(), "config.v1+json");
         let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
         let mut manifest = put(manifest.to_string().as_bytes(), "manifest.v1+json");
