@@ -217,10 +217,13 @@ fn layout_image(source: &Source, descriptor: &Descriptor, platform: &Platform) -
     let (_, diff_ids) = parse_config(source, &config, manifest.layers.len())?;
     let mut layers = Vec::new();
     for (layer, diff_id) in manifest.layers.iter().zip(diff_ids) {
+        let label = format!("layer {} of {}", layer.digest, source.label());
+        let compression = Compression::of_media_type(&layer.media_type)
+            .map_err(|e| Error { what: format!("cannot use {label}"), ..e })?;
         layers.push(Layer {
-            label: format!("layer {} of {}", layer.digest, source.label()),
+            label,
             blob: source.blob(layer)?,
-            compression: Some(Compression::of_media_type(&layer.media_type)?),
+            compression: Some(compression),
             digest: Some(layer.digest.clone()),
             diff_id,
         });

@@ -28,6 +28,10 @@ pub(crate) const MAX_JSON: u64 = 4 << 20;
 /// As many layers as one overlay mount takes lower directories, with room to spare.
 const MAX_LAYERS: usize = 500;
 
+/// What to do about something that sbx does not know.
+const CONVERT: &str = "convert it with a tool that knows it: \
+                       skopeo copy docker://IMAGE oci:DIR:NAME && sbx load -i DIR";
+
 /// How a layer's tar is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Compression {
@@ -63,10 +67,16 @@ impl Compression {
             | "application/vnd.docker.image.rootfs.diff.tar.gzip" => Ok(Compression::Gzip),
             "application/vnd.oci.image.layer.v1.tar+zstd"
             | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Ok(Compression::Zstd),
+            other if other.contains("nondistributable") || other.contains("foreign") => {
+                let why = format!("its media type {other:?} says that no registry has to have it");
+                Err(Error::new("cannot use a layer", why)
+                    .fix("pull an image whose layers are all in the registry"))
+            }
             other => Err(Error::new(
-                format!("cannot use a layer of media type {other:?}"),
-                "known are tar, tar+gzip and tar+zstd",
-            )),
+                "cannot use a layer",
+                format!("its media type {other:?} is not known: tar, tar+gzip and tar+zstd are"),
+            )
+            .fix(CONVERT)),
         }
     }
 }
@@ -185,7 +195,8 @@ pub(crate) fn parse_document(bytes: &[u8], media_type: &str, label: &str) -> Res
     let refused = |why: String| Error::new(format!("cannot read {label}"), why);
     let doc: Either = serde_json::from_slice(bytes).map_err(|e| refused(e.to_string()))?;
     if doc.schema_version != 2 {
-        return Err(refused(format!("its schemaVersion is {}, not 2", doc.schema_version)));
+        let why = format!("its schemaVersion is {}, not 2", doc.schema_version);
+        return Err(refused(why).fix(CONVERT));
     }
     if let Some(own) = doc.media_type.as_deref().filter(|own| *own != media_type) {
         return Err(refused(format!(
@@ -201,7 +212,8 @@ pub(crate) fn parse_document(bytes: &[u8], media_type: &str, label: &str) -> Res
                 return Err(refused(format!(
                     "it is no container image: its configuration is a {:?}",
                     config.media_type
-                )));
+                ))
+                .fix("fetch it with the tool that it is for, or with oras pull"));
             }
             if layers.len() > MAX_LAYERS {
                 return Err(refused(format!(
@@ -216,7 +228,7 @@ pub(crate) fn parse_document(bytes: &[u8], media_type: &str, label: &str) -> Res
             Err(refused("it lacks a configuration or layers".to_owned()))
         }
         (OCI_INDEX | DOCKER_INDEX, ..) => Err(refused("it lacks manifests".to_owned())),
-        (other, ..) => Err(refused(format!("its media type {other:?} is not known"))),
+        (other, ..) => Err(refused(format!("its media type {other:?} is not known")).fix(CONVERT)),
     }
 }
 

@@ -237,8 +237,11 @@ impl Store {
     pub(crate) fn index(&self) -> Result<Index> {
         let path = self.images.join("index.json");
         match read_capped(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|e| Error::new(format!("cannot read {}", path.display()), e.to_string())),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
+                // What is in the store stays there, and is not downloaded again.
+                let fix = format!("mv {0} {0}.damaged, then pull the images again", path.display());
+                Error::new(format!("cannot read {}", path.display()), e.to_string()).fix(fix)
+            }),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(Index::empty()),
             Err(e) => Err(e).what(|| format!("cannot read {}", path.display())),
         }

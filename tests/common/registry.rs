@@ -27,10 +27,26 @@ pub(crate) fn digests(store: &Path) -> Vec<String> {
     all.map(|m| m["digest"].as_str().expect("a digest").to_owned()).collect()
 }
 
+/// What a registry with TLS shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Certificate {
+    /// For localhost, of an authority of its own.
+    #[default]
+    Good,
+    Expired,
+    /// For another name.
+    OtherName,
+    /// An authority's own: what `openssl req -x509` makes where nothing else is said.
+    Authority,
+    /// Its own authority, and a server's all the same.
+    SelfSigned,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) login: bool,
     pub(crate) tls: bool,
+    pub(crate) certificate: Certificate,
     /// Blobs are elsewhere: below this URL, under the path that they have in [`Registry::store`].
     pub(crate) redirect: Option<String>,
     /// The part of the configuration that says who may do what.
@@ -64,7 +80,7 @@ impl Registry {
         );
         if options.tls {
             if !dir.join("own.crt").exists() {
-                certificate(&dir);
+                certificate(&dir, options.certificate);
             }
             config += &format!(
                 "  tls:\n    certificate: {0}/own.crt\n    key: {0}/own.key\n",
@@ -150,36 +166,58 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("its number").port()
 }
 
-/// An authority, and a certificate of it for localhost.
-fn certificate(dir: &Path) {
-    let openssl = |args: &[&str]| {
-        let status = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
-            .args(["-nodes", "-days", "2"])
-            .args(args)
-            .current_dir(dir)
-            .stderr(Stdio::null())
-            .status()
-            .expect("run openssl");
-        assert!(status.success(), "openssl makes no certificate");
-    };
-    openssl(&["-subj", "/CN=an authority", "-keyout", "ca.key", "-out", "ca.crt"]);
-    openssl(&[
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-        "-CA",
-        "ca.crt",
-        "-CAkey",
-        "ca.key",
-        "-keyout",
-        "own.key",
-        "-out",
-        "own.crt",
-    ]);
+/// `ca.crt`, which a client has to trust, and the server's own.
+fn certificate(dir: &Path, kind: Certificate) {
+    let new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let authority = ["req", "-x509", "-subj", "/CN=an authority", "-days", "2"];
+    let own = ["-keyout", "own.key", "-out"];
+    let name = if kind == Certificate::OtherName { "other.example" } else { "localhost" };
+    let subject = ["-subj", "/CN=localhost", "-addext"];
+    let names = format!("subjectAltName=DNS:{name}");
+    match kind {
+        Certificate::Authority | Certificate::SelfSigned => {
+            let mut args = vec!["req", "-x509", "-days", "2"];
+            args.extend(new.iter().chain(&subject).chain(&[names.as_str()]));
+            if kind == Certificate::SelfSigned {
+                args.extend(["-addext", "basicConstraints=critical,CA:FALSE"]);
+            }
+            args.extend(own.iter().chain(&["own.crt"]));
+            openssl(dir, &args);
+            std::fs::copy(dir.join("own.crt"), dir.join("ca.crt")).expect("copy a certificate");
+        }
+        Certificate::Good | Certificate::Expired | Certificate::OtherName => {
+            let mut args = authority.to_vec();
+            args.extend(new.iter().chain(&["-keyout", "ca.key", "-out", "ca.crt"]));
+            openssl(dir, &args);
+            let mut args = vec!["req", "-new", "-subj", "/CN=localhost"];
+            args.extend(new.iter().chain(&own).chain(&["own.csr"]));
+            openssl(dir, &args);
+            let config = format!(
+                "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nrand_serial=yes\nnew_certs_dir=.\n\
+                 default_md=sha256\npolicy=p\nx509_extensions=e\n[p]\ncommonName=supplied\n[e]\n\
+                 basicConstraints=critical,CA:FALSE\n{names}\n"
+            );
+            std::fs::write(dir.join("ca.cnf"), config).expect("write ca.cnf");
+            std::fs::write(dir.join("index.txt"), "").expect("write index.txt");
+            let mut args = vec!["ca", "-config", "ca.cnf", "-batch", "-notext"];
+            args.extend([
+                "-cert", "ca.crt", "-keyfile", "ca.key", "-in", "own.csr", "-out", "own.crt",
+            ]);
+            args.extend(["-startdate", "20200101000000Z", "-enddate"]);
+            args.push(if kind == Certificate::Expired {
+                "20210101000000Z"
+            } else {
+                "20490101000000Z"
+            });
+            openssl(dir, &args);
+        }
+    }
+}
+
+fn openssl(dir: &Path, args: &[&str]) {
+    let output = Command::new("openssl").args(args).current_dir(dir).output().expect("run openssl");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "openssl {args:?}: {said}");
 }
 
 /// Between a client and a registry: cuts the first long answers short.

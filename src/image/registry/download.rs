@@ -49,7 +49,7 @@ async fn download(
     size: u64,
     write: OwnedFd,
 ) -> Result<(), Failed> {
-    let what = || format!("cannot download blob {digest}");
+    let what = || format!("cannot download blob {digest} of {}", session.remote);
     let mut out = pipe::Sender::from_owned_fd(write).what(what).map_err(Failed::Other)?;
     let descriptor = OciDescriptor { digest: digest.to_string(), ..OciDescriptor::default() };
     let (mut have, mut attempt, mut renewed) = (0, 1, false);
@@ -62,7 +62,8 @@ async fn download(
             Err(Stop::Reader) => return Ok(()),
             Err(Stop::TooLong) => {
                 let why = format!("it is longer than the {size} bytes of its descriptor");
-                return Err(Failed::Other(Error::new(what(), why)));
+                let fix = format!("tell who runs {}", session.remote.name.domain);
+                return Err(Failed::Other(Error::new(what(), why).fix(fix)));
             }
             Err(Stop::Failed(e)) => e,
         };

@@ -109,9 +109,7 @@ pub(super) fn explain(remote: &Remote, error: &OciDistributionError) -> Error {
             "it redirects to a place without TLS, where whoever is on the way could replace what comes",
         )
         .fix(format!("tell who runs {host}")),
-        OciDistributionError::RequestError(e) if is_tls(e) => Error::new(what, chain(e)).fix(format!(
-            "put the registry's CA into ~/.config/containers/certs.d/{host}/ca.crt; on this machine, --tls-verify=false"
-        )),
+        OciDistributionError::RequestError(e) if is_tls(e) => certificate(what, host, chain(e)),
         OciDistributionError::RequestError(e) if chain(e).contains("InvalidContentType") => {
             Error::new(what, "it does not answer with TLS").fix(format!(
                 "--tls-verify=false, or insecure = [{host:?}] below [registries] in config.toml, if it is on this machine"
@@ -145,6 +143,35 @@ pub(super) fn explain(remote: &Remote, error: &OciDistributionError) -> Error {
         }
         other => Error::new(what, other.to_string()),
     }
+}
+
+/// What is wrong with a certificate, in rustls' words: of the reasons behind them there is no type.
+fn certificate(what: String, host: &str, why: String) -> Error {
+    let name = super::realm::without_port(host);
+    if why.contains("CaUsedAsEndEntity") {
+        return Error::new(
+            what,
+            "its certificate is an authority's (CA:TRUE), as openssl req -x509 makes them, and no server's",
+        )
+        .fix(format!(
+            "make it with openssl req -x509 -addext basicConstraints=critical,CA:FALSE \
+             -addext subjectAltName=DNS:{name} and more; on this machine, --tls-verify=false"
+        ));
+    }
+    let fix = if why.contains("not valid for name") {
+        format!(
+            "call the registry by a name in its certificate, or have {name} added to its subjectAltName"
+        )
+    } else if why.contains("expired") {
+        format!(
+            "have whoever runs {host} renew the certificate, and look at the clock of this machine: date"
+        )
+    } else {
+        format!(
+            "put the registry's CA into ~/.config/containers/certs.d/{host}/ca.crt; on this machine, --tls-verify=false"
+        )
+    };
+    Error::new(what, why).fix(fix)
 }
 
 fn unauthorised(what: String, host: &str) -> Error {
