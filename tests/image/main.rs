@@ -9,4 +9,5 @@ mod reference_tools;
 mod removal;
 mod save;
 mod store;
+mod umoci;
 mod unpacking;

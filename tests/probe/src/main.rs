@@ -5,11 +5,14 @@
 //! A result is `ok`, an error's name, or a signal's number as `signal 11`. Every attempt is harmless
 //! where it is permitted: its arguments are null or invalid, so that a call which gets past a filter
 //! fails with another error than the filter's, or what it made is removed again.
+//!
+//! `sbx-probe tree ROOT HIDDEN…` lists a tree instead; see `tree`.
 
 mod attempts;
 mod files;
 mod names;
 mod sys;
+mod tree;
 
 use std::io::Write as _;
 
@@ -48,6 +51,13 @@ fn status() -> Vec<(String, String)> {
 }
 
 fn main() -> std::io::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, root, hidden @ ..] = args.as_slice()
+        && word == "tree"
+    {
+        let lines = tree::list(std::path::Path::new(root), hidden)?;
+        return writeln!(std::io::stdout(), "{}", lines.join("\n"));
+    }
     let sections = [
         ("native", attempts::native()),
         ("int80", attempts::int80()),

@@ -1,6 +1,6 @@
 //! System calls by number, natively and as a 32-bit program makes them, each in a process of its own.
 
-use std::ffi::c_long;
+use std::ffi::{CStr, CString, c_long};
 
 /// What a call returned: a value of 0 or more, or an error number.
 pub(crate) type Outcome = Result<i64, i32>;
@@ -84,4 +84,25 @@ fn wait(pid: i32) -> End {
         }
     }
     End::Errno(libc::ECHILD)
+}
+
+/// The extended attributes of a file, by name; links are not followed.
+pub(crate) fn xattrs(path: &CStr) -> std::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    // What the kernel allows: xattr(7).
+    let mut names = vec![0_u8; 1 << 16];
+    // SAFETY: the path ends in NUL, and the buffer is as long as is said.
+    let len = unsafe { libc::llistxattr(path.as_ptr(), names.as_mut_ptr().cast(), names.len()) };
+    names.truncate(usize::try_from(len).map_err(|_| std::io::Error::last_os_error())?);
+    let mut list = Vec::new();
+    for name in names.split(|b| *b == 0).filter(|name| !name.is_empty()) {
+        let key = CString::new(name)?;
+        let mut value = vec![0_u8; 1 << 16];
+        let (at, len) = (value.as_mut_ptr().cast(), value.len());
+        // SAFETY: as above.
+        let len = unsafe { libc::lgetxattr(path.as_ptr(), key.as_ptr(), at, len) };
+        value.truncate(usize::try_from(len).map_err(|_| std::io::Error::last_os_error())?);
+        list.push((name.to_owned(), value));
+    }
+    list.sort_unstable();
+    Ok(list)
 }
