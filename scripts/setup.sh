@@ -37,8 +37,8 @@ run)
     need_packages uidmap util-linux busybox-static fuse-overlayfs
     ;;
 test)
-    # skopeo, umoci and podman to compare with, and the filter that podman ships.
-    need_packages uidmap util-linux busybox-static fuse-overlayfs procps git skopeo umoci podman \
+    # skopeo, umoci, buildah and podman to compare with, and the filter that podman ships.
+    need_packages uidmap util-linux busybox-static fuse-overlayfs procps git skopeo umoci buildah podman \
         golang-github-containers-common openssl curl
     need_tool docker-registry usr/bin/docker-registry
     ;;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
-use std::process::Command;
 
 use crate::archive::*;
+use crate::podman::Podman;
 use crate::reference_tools::{have, skopeo};
 
 const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -187,53 +187,12 @@ fn podman_loads_what_is_saved() {
     let (_, config) = digests(&place, "localhost/a:1");
     for (format, images) in [("docker-archive", &["b:2", "a:1"][..]), ("oci-archive", &["a:1"])] {
         place.succeed(&[&["save", "--format", format, "-o", format], images].concat());
-        let podman = Podman::new(&place);
+        let podman = Podman::new(&place.path(""));
         podman.run(&["load", "-q", "-i", format]);
         let id = podman.run(&["images", "--no-trunc", "-q", "localhost/a:1"]);
         assert_eq!(id.trim(), config, "{format}");
         let names = podman.run(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
         assert_eq!(names.lines().count(), images.len(), "{names}");
-    }
-}
-
-/// podman with a storage of its own. What it keeps while it runs is elsewhere: it wants a short path.
-struct Podman<'p> {
-    place: &'p Place,
-    run: tempfile::TempDir,
-}
-
-impl<'p> Podman<'p> {
-    fn new(place: &'p Place) -> Self {
-        let run = tempfile::Builder::new().prefix("sbx-p").tempdir_in("/tmp").unwrap();
-        Podman { place, run }
-    }
-
-    fn run(&self, args: &[&str]) -> String {
-        let run = self.run.path();
-        let output = Command::new("podman")
-            .args(["--storage-driver", "vfs", "--root"])
-            .arg(self.place.path("podman").join(run.file_name().unwrap()))
-            .arg("--runroot")
-            .arg(run)
-            .args(args)
-            .current_dir(self.place.path(""))
-            .env("HOME", self.place.path(""))
-            .env("XDG_RUNTIME_DIR", run)
-            .env("TMPDIR", run)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Podman<'_> {
-    /// It leaves a process that keeps its user namespace.
-    fn drop(&mut self) {
-        let pid = fs::read_to_string(self.run.path().join("libpod/tmp/pause.pid"));
-        let pid = pid.ok().and_then(|pid| pid.trim().parse().ok());
-        let pid = pid.expect("the process id that podman wrote down");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL).unwrap();
     }
 }
 
