@@ -30,6 +30,18 @@ fn a_whole_store_is_said_to_be_so() {
     assert_eq!(said, "1 images, 3 blobs, 1 unpacked layers: all whole");
 }
 
+/// A whiteout has the time at which it was made, whatever its archive says.
+#[test]
+fn a_committed_deletion_is_no_damage() {
+    let world = World::new();
+    world.sbx(["run", world.image(), "rm", "/etc/group"]).ok();
+    let id = world.sbx(["ps", "-aq"]).ok();
+    world.sbx(["commit", "-q", &id, "made"]).ok();
+    let said = world.sbx(["system", "check"]).ok();
+    assert_eq!(said, "2 images, 6 blobs, 2 unpacked layers: all whole");
+    world.sbx(["rm", "--all"]).ok();
+}
+
 #[test]
 fn each_change_of_a_layer_is_found_and_mended() {
     let world = World::new();
