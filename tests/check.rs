@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use common::World;
 use common::registry::{Options, Registry};
-use nix::sys::signal::Signal;
 
 fn layer(world: &World) -> PathBuf {
     let layers = std::fs::read_dir(world.path("data/sbx/layers")).expect("layers").flatten();
@@ -126,29 +125,4 @@ fn a_damaged_blob_is_pulled_again_or_named() {
     let found: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(found["damage"][0]["mended"], true, "{json}");
     world.sbx(["system", "check"]).ok();
-}
-
-#[test]
-fn killed_at_any_moment_of_a_pull_the_store_is_whole() {
-    let world = World::new();
-    world.image();
-    let registry = Registry::start(&world, &Options::default());
-    let name = format!("{}/b:1", registry.host);
-    world.sbx(["push", "--tls-verify=false", "busybox", &name]).ok();
-    let other = world.folder();
-    let pull = ["pull", "--tls-verify=false", &name];
-    let start = std::time::Instant::now();
-    world.sbx(pull).env("XDG_DATA_HOME", world.folder()).ok();
-    let whole = start.elapsed();
-    for n in 0..20 {
-        let running = world.sbx(pull).env("XDG_DATA_HOME", &other).spawn();
-        // Not a wait for something to happen: the moment of the kill is what the test varies.
-        common::process::ends(running.pid(), whole * n / 16);
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.pid()), Signal::SIGKILL);
-        running.wait();
-        world.sbx(["system", "check"]).env("XDG_DATA_HOME", &other).ok();
-    }
-    world.sbx(pull).env("XDG_DATA_HOME", &other).ok();
-    world.sbx(["run", "--rm", &name, "true"]).env("XDG_DATA_HOME", &other).ok();
-    assert_eq!(std::fs::read_dir(other.join("sbx/tmp")).unwrap().count(), 1, "only the lock");
 }

@@ -22,6 +22,18 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// In memory where that is to be had. For what starts sbx hundreds of times, and asks nothing of the file
+    /// system: sbx syncs what it stores, which on a disk waits for all that others write there.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        let usable = rustix::fs::access(memory, rustix::fs::Access::WRITE_OK).is_ok();
+        if usable { Self::below(memory) } else { Self::new() }
+    }
+
+    fn below(parent: &Path) -> Self {
         assert!(
             !rustix::process::geteuid().is_root(),
             "these tests run sbx as an unprivileged user. Run them with: make test"
@@ -31,7 +43,7 @@ impl World {
         nix::sys::prctl::set_child_subreaper(true).expect("become a subreaper");
         let dir = tempfile::Builder::new()
             .prefix("sbx-test-")
-            .tempdir()
+            .tempdir_in(parent)
             .expect("a temporary directory")
             .keep();
         for sub in ["home", "data", "config", "cache", "run", "tmp", "work"] {
