@@ -122,7 +122,7 @@ fn slow_killed_at_any_point_of_a_load() {
 #[test]
 fn slow_killed_at_any_point_of_a_pull() {
     let world = World::in_memory();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let name = format!("{}/app:1", registry.host);
     world.sbx(["load", "-i", &archive(&world)]).ok();
     world.sbx(["push", "--tls-verify=false", APP, &name]).ok();

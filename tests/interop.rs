@@ -18,7 +18,7 @@ const LOOK: &str = "cat /srv/greeting; stat -c '%a %u:%g' /srv/greeting; ls /srv
 fn slow_an_image_goes_from_buildah_through_sbx_to_podman() {
     need!("buildah", "skopeo", "podman");
     let world = World::new();
-    let registry = Registry::start(&world, Options::default());
+    let registry = Registry::start(&world, &Options::default());
     let made = format!("{}/team/app:made", registry.host);
     Buildah::new(&world).make(&made);
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::compare;
 use super::digest::Digest;
-use super::ingest::Ingest;
+use super::ingest::{Ingest, Known};
 use super::manifest::{self, Compression, Descriptor, REF_NAME};
 use crate::error::{Context, Error, Result};
 
@@ -67,7 +67,7 @@ pub(crate) fn check(ingest: &Ingest<'_>, mend: bool) -> Result<Checked> {
     for layer in layers.into_values() {
         checked.layers += 1;
         checked.blobs += 1;
-        if let Some((e, part)) = one_layer(ingest, &layer) {
+        if let Some((e, part)) = one_layer(ingest, &layer)? {
             let mut damage = Damage { images: layer.images, ..Damage::new(e, String::new(), part) };
             if mend {
                 damage.mended = put_in_place(ingest, &damage.part)?;
@@ -127,19 +127,26 @@ fn parts(
     Ok(found.layers.into_iter().zip(diff_ids).collect())
 }
 
-/// What is wrong with it, if anything.
-fn one_layer(ingest: &Ingest<'_>, layer: &Layer) -> Option<(Error, Part)> {
+/// What is wrong with it, if anything. An error is what keeps it from being looked at: what is whole
+/// must not be taken for damaged, and removed, because the disk is full.
+fn one_layer(ingest: &Ingest<'_>, layer: &Layer) -> Result<Option<(Error, Part)>> {
     let Layer { descriptor, diff_id, .. } = layer;
-    let unpacked = || {
+    let known = || {
         let label = format!("layer {}", descriptor.digest);
-        let file = std::fs::File::open(ingest.store.blob(&descriptor.digest))
+        let blob = std::fs::File::open(ingest.store.blob(&descriptor.digest))
             .what(|| format!("cannot use {label}"))?;
         let compression = Compression::of_media_type(&descriptor.media_type)?;
-        ingest.unpack_beside(file, &label, compression, &descriptor.digest, diff_id)
+        let (digest, diff_id) = (descriptor.digest.clone(), diff_id.clone());
+        Ok(Known { label, blob, compression, digest, diff_id })
     };
-    let (staging, fresh) = match unpacked() {
+    let (staging, fresh) = match known().and_then(|layer| ingest.unpack_beside(layer)) {
         Ok(unpacked) => unpacked,
-        Err(e) => return Some((e, Part::Blob(descriptor.digest.clone()))),
+        Err(e) => {
+            return match known().and_then(|layer| ingest.verify(layer)) {
+                Ok(()) => Err(e),
+                Err(e) => Ok(Some((e, Part::Blob(descriptor.digest.clone())))),
+            };
+        }
     };
     let kept = ingest.store.layer(diff_id);
     let found = if kept.is_dir() {
@@ -147,7 +154,7 @@ fn one_layer(ingest: &Ingest<'_>, layer: &Layer) -> Option<(Error, Part)> {
     } else {
         Ok(Some("it is missing".to_owned()))
     };
-    match found {
+    Ok(match found {
         Ok(None) => None,
         Ok(Some(why)) => {
             // The new tree stays until it is used, or swept by the next run.
@@ -156,7 +163,7 @@ fn one_layer(ingest: &Ingest<'_>, layer: &Layer) -> Option<(Error, Part)> {
             Some((Error::new(what, why), Part::Tree(diff_id.clone(), Some(fresh))))
         }
         Err(e) => Some((e, Part::Tree(diff_id.clone(), None))),
-    }
+    })
 }
 
 fn put_in_place(ingest: &Ingest<'_>, part: &Part) -> Result<bool> {

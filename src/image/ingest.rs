@@ -47,6 +47,30 @@ pub(crate) struct Layer {
     pub(crate) diff_id: Digest,
 }
 
+/// A layer that the store has.
+pub(crate) struct Known {
+    pub(crate) label: String,
+    pub(crate) blob: std::fs::File,
+    pub(crate) compression: Compression,
+    pub(crate) digest: Digest,
+    pub(crate) diff_id: Digest,
+}
+
+impl Known {
+    fn job(self, tree: Option<TreeJob>) -> (Job, std::fs::File) {
+        let job = Job {
+            label: self.label,
+            range: None,
+            compression: Some(self.compression),
+            blob: None,
+            tree,
+            digest: Some(self.digest),
+            diff_id: Some(self.diff_id),
+        };
+        (job, self.blob)
+    }
+}
+
 impl<'a> Ingest<'a> {
     /// Also removes what killed runs left in the store.
     pub(crate) fn new(store: &'a Store, watch: &'a dyn Watch) -> Result<Self> {
@@ -166,28 +190,21 @@ impl<'a> Ingest<'a> {
 
     /// Unpacks a layer of the store once more, beside what is there already. The tree goes with the
     /// staging directory.
-    pub(crate) fn unpack_beside(
-        &self,
-        blob: std::fs::File,
-        label: &str,
-        compression: Compression,
-        digest: &Digest,
-        diff_id: &Digest,
-    ) -> Result<(Staging, PathBuf)> {
+    pub(crate) fn unpack_beside(&self, layer: Known) -> Result<(Staging, PathBuf)> {
         let staging = self.staging()?;
         let beside = staging.path().join("layers");
         std::fs::create_dir(&beside).what(|| format!("cannot make {}", beside.display()))?;
-        let job = Job {
-            label: label.to_owned(),
-            range: None,
-            compression: Some(compression),
-            blob: None,
-            tree: Some(TreeJob { layers: Some(beside.clone()), ..self.tree_job(&staging) }),
-            digest: Some(digest.clone()),
-            diff_id: Some(diff_id.clone()),
-        };
+        let tree = beside.join(layer.diff_id.hex());
+        let job = TreeJob { layers: Some(beside), ..self.tree_job(&staging) };
+        let (job, blob) = layer.job(Some(job));
         self.run(job, blob, &staging, &|_| ())?;
-        Ok((staging, beside.join(diff_id.hex())))
+        Ok((staging, tree))
+    }
+
+    /// Whether a layer of the store has its digests.
+    pub(crate) fn verify(&self, layer: Known) -> Result<()> {
+        let (job, blob) = layer.job(None);
+        layer::prepare(job, blob)?.run(&mut |_| ()).map(drop)
     }
 
     /// The first difference between two trees.

@@ -193,6 +193,7 @@ fn take(
     let vouched = job.digest.is_some() || job.diff_id.is_some();
     let options = unpack::Options {
         label: &job.label,
+        place: &tree.staging,
         need_end: !vouched,
         whiteouts: tree.layers.is_some(),
         more_ids: &tree.more_ids,

@@ -8,6 +8,7 @@ mod xattr;
 
 use std::io::BufRead;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,8 @@ impl Counts {
 
 pub(crate) struct Options<'a> {
     pub(crate) label: &'a str,
+    /// The directory that the tree is in, for errors: a full disk is to be found.
+    pub(crate) place: &'a Path,
     /// Whether an archive without its end mark is truncated; a digest says so more reliably.
     pub(crate) need_end: bool,
     /// Whether names that begin with `.wh.` hide something: in a layer they do.
@@ -79,6 +82,7 @@ pub(crate) fn run(
     let mut unpacker = Unpacker {
         tar: Reader::new(input, options.label),
         tree: Tree::new(root),
+        place: options.place,
         owners: node::Owners::of_this_process(options.more_ids)?,
         whiteouts: options.whiteouts,
         counts: Counts::default(),
@@ -112,6 +116,7 @@ pub(crate) fn run(
 struct Unpacker<'a, R> {
     tar: Reader<R>,
     tree: Tree,
+    place: &'a Path,
     owners: node::Owners<'a>,
     whiteouts: bool,
     counts: Counts,

@@ -164,11 +164,8 @@ impl<R: BufRead> Unpacker<'_, R> {
                 Ok(n) => n,
                 Err(Errno::INTR) => continue,
                 Err(e) => {
-                    let path = String::from_utf8_lossy(path);
-                    return Err(Error::new(
-                        format!("cannot write {path:?}"),
-                        errno_text(e.raw_os_error()),
-                    ));
+                    let (path, place) = (String::from_utf8_lossy(path), self.place.display());
+                    return Err(e).what(|| format!("cannot write {path:?} below {place}"));
                 }
             };
             self.tar.consume(n);
