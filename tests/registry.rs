@@ -29,6 +29,35 @@ fn what_is_pushed_is_pulled_and_run() {
 }
 
 #[test]
+fn an_image_that_is_current_is_not_fetched_again() {
+    let world = World::new();
+    world.image();
+    let registry = Registry::start(&world, &Options::default());
+    let name = format!("{}/app:1", registry.host);
+    world.sbx(["push", PLAIN, "busybox", &name]).ok();
+    let other = world.folder();
+    let pull = || elsewhere(&world, &other, &["pull", PLAIN, &name]);
+    let id = pull().ok();
+    // Without its configuration the registry cannot give the image any more.
+    let config = registry.blob(&id);
+    let aside = config.with_extension("aside");
+    std::fs::rename(&config, &aside).unwrap();
+    assert_eq!(pull().ok(), id);
+    // What is missing here is fetched, though the registry has nothing new.
+    let manifest = digests(&other)[0].strip_prefix("sha256:").unwrap().to_owned();
+    let blobs = other.join("sbx/images/blobs/sha256");
+    let manifest = std::fs::read_to_string(blobs.join(manifest)).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
+    std::fs::remove_file(blobs.join(layer)).unwrap();
+    pull().fails(125);
+    std::fs::rename(&aside, &config).unwrap();
+    assert_eq!(pull().ok(), id);
+    assert!(blobs.join(layer).exists());
+    elsewhere(&world, &other, &["system", "check"]).ok();
+}
+
+#[test]
 fn what_skopeo_pushed_is_pulled_with_its_digest() {
     common::need!("skopeo");
     let world = World::new();

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use super::digest::Digest;
 use super::ingest::{Ingest, Layer};
 use super::manifest::{
-    self, Compression, Descriptor, Document, Index, Manifest, OCI_CONFIG, OCI_MANIFEST, REF_NAME,
+    self, Compression, Descriptor, Document, FROM_INDEX, Index, Manifest, OCI_CONFIG, OCI_MANIFEST,
+    REF_NAME,
 };
 use super::platform::Platform;
 use super::reference::{Name, Unqualified};
@@ -80,11 +81,22 @@ pub(super) fn from_registry(
         check_platform(wanted, &found.config, source.label())?;
     }
     found.names = name.into_iter().collect();
+    if let Some((descriptor, _)) = &mut found.manifest
+        && descriptor.digest != top.digest
+    {
+        let host = Platform::host();
+        descriptor.annotate(FROM_INDEX, Some(&chosen(&top.digest, platform.unwrap_or(&host))));
+    }
     let loaded = take_in(ingest, vec![found])?;
     loaded
         .into_iter()
         .next()
         .ok_or_else(|| Error::new(format!("cannot pull {}", source.label()), "it holds no image"))
+}
+
+/// What is noted beside a manifest that was chosen from an index.
+pub(super) fn chosen(index: &Digest, platform: &Platform) -> String {
+    format!("{index} {platform}")
 }
 
 /// Without an index an image is what it is; that is an error only where another was asked for.

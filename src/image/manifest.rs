@@ -22,6 +22,9 @@ pub(crate) const ACCEPTED: [&str; 4] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST
 /// image-spec, annotations: the name of a manifest inside a layout.
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// In the store's index: the digest of the index from which a manifest was chosen, and for which platform.
+pub(crate) const FROM_INDEX: &str = "dev.sbx.image.from-index";
+
 /// Manifests, indexes and configurations are read into memory whole; registries cap them likewise.
 pub(crate) const MAX_JSON: u64 = 4 << 20;
 
@@ -113,10 +116,14 @@ impl Descriptor {
     }
 
     pub(crate) fn set_ref_name(&mut self, name: Option<&str>) {
+        self.annotate(REF_NAME, name);
+    }
+
+    pub(crate) fn annotate(&mut self, key: &str, value: Option<&str>) {
         let annotations = self.annotations.get_or_insert_default();
-        match name {
-            Some(name) => annotations.insert(REF_NAME.to_owned(), name.to_owned()),
-            None => annotations.remove(REF_NAME),
+        match value {
+            Some(value) => annotations.insert(key.to_owned(), value.to_owned()),
+            None => annotations.remove(key),
         };
         if annotations.is_empty() {
             self.annotations = None;

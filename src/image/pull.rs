@@ -8,7 +8,7 @@ use super::load::{self, Loaded};
 use super::manifest::{Descriptor, OCI_INDEX};
 use super::platform::Platform;
 use super::reference::Remote;
-use super::registry::{Operation, Place, Registry};
+use super::registry::{self, Operation, Place, Registry};
 use super::source::{Fetch, Source};
 use super::store::Store;
 use crate::error::{Error, Result};
@@ -39,18 +39,20 @@ fn from(
     load::from_registry(ingest, &source, &top, Some(name), platform)
 }
 
-/// Whether the image of the first place that answers is the store's.
+/// Whether the image of the first place that answers is the store's, and all of it is there.
 pub(crate) fn is_current(
     store: &Store,
     remote: &Remote,
     places: &[Place],
+    platform: Option<&Platform>,
     watch: &dyn Watch,
 ) -> Result<bool> {
-    let there = first(remote, places, watch, |place| {
-        Registry::connect(&place.remote, &place.access, Operation::Pull)?.digest()
-    })?;
-    let (descriptor, ..) = store.manifest_of(&remote.stored_name())?;
-    Ok(descriptor.digest == there)
+    let there =
+        first(remote, places, watch, |place| registry::digest(&place.remote, &place.access))?;
+    match there {
+        Some(there) => store.is_whole(&remote.stored_name(), &there, platform),
+        None => Ok(false),
+    }
 }
 
 /// The first answer. A place that fails is passed over, whatever the reason: the last one is the

@@ -23,8 +23,11 @@ pub(crate) use remove::{Force, Removed};
 
 use super::digest::Digest;
 use super::layer::OPAQUE_SUFFIX;
-use super::manifest::{self, Descriptor, Document, Index, MAX_JSON, Manifest, REF_NAME};
+use super::manifest::{
+    self, Descriptor, Document, FROM_INDEX, Index, MAX_JSON, Manifest, REF_NAME,
+};
 use super::mountpoints;
+use super::platform::Platform;
 use super::reference;
 use crate::error::{Context, Error, Result};
 use crate::host::dirs::{Dirs, make_private};
@@ -183,6 +186,27 @@ impl Store {
         let index = self.index()?;
         Ok(self.by_name(&index, reference).is_some()
             || self.by_digest(&index, reference)?.is_some())
+    }
+
+    /// Whether the image of this full name is the one that `digest` stands for, its manifest's or that of
+    /// the index it was chosen from, and nothing of it is missing.
+    pub(crate) fn is_whole(
+        &self,
+        name: &str,
+        digest: &Digest,
+        platform: Option<&Platform>,
+    ) -> Result<bool> {
+        let index = self.index()?;
+        let named = index.manifests.iter().find(|d| d.annotation(REF_NAME) == Some(name));
+        let Some(found) = named else { return Ok(false) };
+        let host = Platform::host();
+        let chosen = super::load::chosen(digest, platform.unwrap_or(&host));
+        let same = found.digest == *digest || found.annotation(FROM_INDEX) == Some(&chosen);
+        if !same || self.find(name).is_err() {
+            return Ok(false);
+        }
+        let manifest = self.manifest(found)?;
+        Ok(manifest.layers.iter().all(|layer| self.blob(&layer.digest).exists()))
     }
 
     /// The manifest of an image, with its descriptor and its bytes.

@@ -78,13 +78,20 @@ fn one(dirs: &Dirs, wanted: &Wanted<'_>, places: &[Place], quiet: bool) -> Resul
         (Pull::Never, None) => return store.find(&name).map(|image| image.digest.hex().to_owned()),
         (Pull::Newer, Some(id)) => {
             let progress = Progress::new();
-            match pull::is_current(&store, remote, places, &progress) {
+            match pull::is_current(&store, remote, places, platform, &progress) {
                 Ok(true) => return Ok(id.hex().to_owned()),
                 Ok(false) => {}
                 Err(e) => {
                     progress.warn(&format!("{e}; the image in the store is used"));
                     return Ok(id.hex().to_owned());
                 }
+            }
+        }
+        // What is wrong with the registry is told when the image itself is asked for.
+        (Pull::Always, Some(id)) => {
+            let quiet = Progress::quiet();
+            if matches!(pull::is_current(&store, remote, places, platform, &quiet), Ok(true)) {
+                return Ok(id.hex().to_owned());
             }
         }
         _ => {}

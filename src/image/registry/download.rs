@@ -54,8 +54,7 @@ async fn download(
     let descriptor = OciDescriptor { digest: digest.to_string(), ..OciDescriptor::default() };
     let (mut have, mut attempt, mut renewed) = (0, 1, false);
     loop {
-        session.freshen().await.map_err(Failed::Other)?;
-        let client = &session.client;
+        let client = session.client().await.map_err(Failed::Other)?;
         let failed = match part(client, reference, &descriptor, size, &mut have, &mut out).await {
             Ok(()) if have == size => return Ok(()),
             Ok(()) => OciDistributionError::IoError(std::io::ErrorKind::UnexpectedEof.into()),

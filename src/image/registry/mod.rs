@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use oci_client::Reference;
 pub(crate) use oci_client::RegistryOperation as Operation;
+use oci_client::client::Client;
 use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
 use tokio::runtime::Runtime;
@@ -58,25 +59,12 @@ pub(crate) struct Place {
 impl Registry {
     /// For pulling, or also for pushing.
     pub(crate) fn connect(remote: &Remote, access: &Access, to: Operation) -> Result<Self> {
-        let host = &remote.name.domain;
-        if !access.verify && !is_loopback(host) {
-            return Err(Error::new(
-                format!("cannot use {host} with --tls-verify=false"),
-                "it is not on this machine, and whoever is on the way could replace what it sends",
-            )
-            .fix(format!("put its CA into ~/.config/containers/certs.d/{host}/ca.crt")));
-        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
-            .what(|| "cannot start the network's threads")?;
-        let login = match &access.credentials {
-            Some((user, password)) => RegistryAuth::Basic(user.clone(), password.clone()),
-            None => auth::find(remote, access.auth_file.as_deref())?,
-        };
-        let session = Session::begin(remote, reference(remote, None), login, access, to);
-        let session = Arc::new(runtime.block_on(session)?);
+            .what(|| NO_RUNTIME)?;
+        let session = Arc::new(begin(&runtime, remote, access, to)?);
         Ok(Registry { runtime, session })
     }
 
@@ -90,16 +78,6 @@ impl Registry {
 
     fn label(&self) -> String {
         self.remote().to_string()
-    }
-
-    /// The digest of the image's manifest or index as it is now.
-    pub(crate) fn digest(&self) -> Result<Digest> {
-        let reference = self.reference(None);
-        let found = self.with_retries(|| {
-            self.runtime
-                .block_on(self.session.client.fetch_manifest_digest(&reference, &NOTHING_NEW))
-        })?;
-        Digest::parse(&found)
     }
 
     /// The manifest or index of the image: its bytes and their digest.
@@ -116,12 +94,9 @@ impl Registry {
     }
 
     fn manifest(&self, reference: &Reference) -> Result<Vec<u8>> {
-        let (bytes, _) = self.with_retries(|| {
-            self.runtime.block_on(self.session.client.pull_manifest_raw(
-                reference,
-                &NOTHING_NEW,
-                &manifest::ACCEPTED,
-            ))
+        let (bytes, _) = self.with_retries(|client| {
+            let accepted = &manifest::ACCEPTED;
+            self.runtime.block_on(client.pull_manifest_raw(reference, &NOTHING_NEW, accepted))
         })?;
         if bytes.len() as u64 > manifest::MAX_JSON {
             return Err(Error::new(
@@ -138,12 +113,12 @@ impl Registry {
 
     fn with_retries<T>(
         &self,
-        mut request: impl FnMut() -> Result<T, OciDistributionError>,
+        mut request: impl FnMut(&Client) -> Result<T, OciDistributionError>,
     ) -> Result<T> {
         let (mut attempt, mut renewed) = (1, false);
         loop {
-            self.runtime.block_on(self.session.freshen())?;
-            match request() {
+            let client = self.runtime.block_on(self.session.client())?;
+            match request(client) {
                 Ok(value) => return Ok(value),
                 Err(e) if !renewed && errors::is_unauthorised(&e) && self.session.expire() => {
                     renewed = true;
@@ -156,6 +131,34 @@ impl Registry {
             }
         }
     }
+}
+
+const NO_RUNTIME: &str = "cannot start the network's threads";
+
+/// The digest of the image's manifest or index as it is now, where the registry says it. For one short
+/// question, threads take longer than the answer.
+pub(crate) fn digest(remote: &Remote, access: &Access) -> Result<Option<Digest>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.what(|| NO_RUNTIME)?;
+    let session = begin(&runtime, remote, access, Operation::Pull)?;
+    let named = runtime.block_on(session.digest())?;
+    named.map(|digest| Digest::parse(&digest)).transpose()
+}
+
+fn begin(runtime: &Runtime, remote: &Remote, access: &Access, to: Operation) -> Result<Session> {
+    let host = &remote.name.domain;
+    if !access.verify && !is_loopback(host) {
+        return Err(Error::new(
+            format!("cannot use {host} with --tls-verify=false"),
+            "it is not on this machine, and whoever is on the way could replace what it sends",
+        )
+        .fix(format!("put its CA into ~/.config/containers/certs.d/{host}/ca.crt")));
+    }
+    let login = match &access.credentials {
+        Some((user, password)) => RegistryAuth::Basic(user.clone(), password.clone()),
+        None => auth::find(remote, access.auth_file.as_deref())?,
+    };
+    runtime.block_on(Session::begin(remote, reference(remote, None), login, access, to))
 }
 
 /// The image itself, or another manifest of its repository.

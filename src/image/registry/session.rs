@@ -3,7 +3,7 @@
 //! oci-client would send a login to whatever realm the registry names. It gets tokens, and a
 //! password only where the registry itself asks for one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use oci_client::client::{Client, ClientConfig, ClientProtocol};
@@ -13,6 +13,7 @@ use oci_client::{Reference, RegistryOperation};
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::super::manifest;
 use super::super::reference::Remote;
 use super::realm::{self, Challenge};
 use super::{ATTEMPTS, Access, certs, errors};
@@ -27,7 +28,10 @@ const TOKEN_LIFE_S: u64 = 60;
 const MAX_TOKEN: usize = 1 << 20;
 
 pub(super) struct Session {
-    pub(super) client: Client,
+    /// Made when it is needed: that alone takes as long as to ask for a digest.
+    client: OnceLock<Client>,
+    protocol: ClientProtocol,
+    access: Access,
     pub(super) remote: Remote,
     http: reqwest::Client,
     reference: Reference,
@@ -35,19 +39,33 @@ pub(super) struct Session {
     login: RegistryAuth,
     open: Open,
     operation: RegistryOperation,
-    /// Until when the token that oci-client has is used.
-    fresh_until: Mutex<Option<Instant>>,
+    token: Mutex<Option<HeldToken>>,
+}
+
+/// A token, and what became of it.
+#[derive(Clone)]
+struct HeldToken {
+    text: String,
+    /// Until when it is used: early enough for a request that takes a while.
+    until: Instant,
+    /// Whether oci-client has it.
+    given: bool,
 }
 
 /// What opens the registry.
 enum Open {
-    /// Nothing more: no login is wanted, or oci-client has it.
-    Done,
-    Token {
-        realm: Url,
-        service: Option<String>,
-        anonymous: bool,
-    },
+    /// No login is wanted, or there is none.
+    Nothing,
+    /// What the login is.
+    Login,
+    Token(Wanted),
+}
+
+/// A token that has to be fetched.
+struct Wanted {
+    realm: Url,
+    service: Option<String>,
+    anonymous: bool,
 }
 
 #[derive(Deserialize)]
@@ -69,101 +87,143 @@ impl Session {
         let http = http_client(&remote.name.domain, access)?;
         let (challenge, protocol) = greet(&http, remote, &reference, access).await?;
         let plain = matches!(protocol, ClientProtocol::Http);
-        let client = oci_client(protocol, &remote.name.domain, access)?;
-        let mut given = None;
         let open = match challenge {
             // What auth.json has is a token already.
-            _ if matches!(login, RegistryAuth::Bearer(_)) => {
-                given = Some(login.clone());
-                Open::Done
-            }
+            _ if matches!(login, RegistryAuth::Bearer(_)) => Open::Login,
             Challenge::Bearer { realm, service } => {
                 judge(remote, &realm, service, &login, access, plain)?
             }
             // A password goes to the registry where it asks for one. oci-client lets it ask again; what
             // it names then it could have told the password itself.
-            Challenge::Basic if !matches!(login, RegistryAuth::Anonymous) => {
-                given = Some(login.clone());
-                Open::Done
-            }
-            Challenge::Basic | Challenge::Nothing => Open::Done,
+            Challenge::Basic if !matches!(login, RegistryAuth::Anonymous) => Open::Login,
+            Challenge::Basic | Challenge::Nothing => Open::Nothing,
         };
-        let session = Session {
-            client,
+        Ok(Session {
+            client: OnceLock::new(),
+            protocol,
+            access: access.clone(),
             remote: remote.clone(),
             http,
             reference,
             login,
             open,
             operation,
-            fresh_until: Mutex::default(),
-        };
-        if let Some(given) = given {
-            session.give(&given).await.map_err(|e| session.explain(&e))?;
-        }
-        Ok(session)
+            token: Mutex::default(),
+        })
     }
 
     pub(super) fn explain(&self, error: &OciDistributionError) -> Error {
         errors::explain(&self.remote, error)
     }
 
-    /// Sees to it that the token lasts for the next request.
-    pub(super) async fn freshen(&self) -> Result<()> {
-        let Open::Token { realm, service, anonymous } = &self.open else { return Ok(()) };
-        let fresh = *self.fresh_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if fresh.is_some_and(|until| Instant::now() < until) {
-            return Ok(());
+    /// oci-client, with a token or a login that lasts for the next request.
+    pub(super) async fn client(&self) -> Result<&Client> {
+        let (client, new) = match self.client.get() {
+            Some(client) => (client, false),
+            None => {
+                let host = &self.remote.name.domain;
+                let made = oci_client(&self.protocol, host, &self.access)?;
+                (self.client.get_or_init(|| made), true)
+            }
+        };
+        let given = match &self.open {
+            Open::Nothing => None,
+            Open::Login => new.then(|| self.login.clone()),
+            Open::Token(wanted) => {
+                let held = self.fresh_token(wanted).await?;
+                (!held.given).then_some(RegistryAuth::Bearer(held.text))
+            }
+        };
+        if let Some(given) = given {
+            self.give(client, &given).await.map_err(|e| self.explain(&e))?;
+            if let Some(held) = &mut *self.held() {
+                held.given = true;
+            }
         }
+        Ok(client)
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Option<HeldToken>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token, renewed where it will not last.
+    async fn fresh_token(&self, wanted: &Wanted) -> Result<HeldToken> {
+        let held = self.held().clone();
+        if let Some(held) = held.filter(|held| Instant::now() < held.until) {
+            return Ok(held);
+        }
+        let (text, life) = self.new_token(wanted).await?;
+        let held = HeldToken { text, until: Instant::now() + life * 3 / 4, given: false };
+        *self.held() = Some(held.clone());
+        Ok(held)
+    }
+
+    async fn new_token(&self, wanted: &Wanted) -> Result<(String, Duration)> {
         let mut attempt = 1;
-        let (token, life) = loop {
-            match self.token(realm, service.as_deref(), *anonymous).await {
-                Ok(token) => break token,
+        loop {
+            match self.token(wanted).await {
+                Ok(token) => return Ok(token),
                 Err(e) if attempt < ATTEMPTS && errors::may_pass(&e) => {
                     tokio::time::sleep(errors::pause(attempt)).await;
                     attempt += 1;
                 }
-                Err(e) => return Err(errors::no_token(&self.remote, realm, &e)),
+                Err(e) => return Err(errors::no_token(&self.remote, &wanted.realm, &e)),
             }
-        };
-        self.give(&RegistryAuth::Bearer(token)).await.map_err(|e| self.explain(&e))?;
-        // Early enough for a request that takes a while.
-        let until = Instant::now() + life * 3 / 4;
-        *self.fresh_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
-        Ok(())
+        }
     }
 
     /// The registry did not take the token; whether there may be a better one.
     pub(super) fn expire(&self) -> bool {
-        *self.fresh_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        matches!(self.open, Open::Token { .. })
+        *self.held() = None;
+        matches!(self.open, Open::Token(_))
     }
 
     /// Of all that pushing needs, or all that pulling needs.
-    async fn give(&self, auth: &RegistryAuth) -> Result<(), OciDistributionError> {
-        self.client.auth(&self.reference, auth, RegistryOperation::Pull).await?;
+    async fn give(&self, client: &Client, auth: &RegistryAuth) -> Result<(), OciDistributionError> {
+        client.auth(&self.reference, auth, RegistryOperation::Pull).await?;
         // Pushing looks for blobs with the same token.
         if self.operation == RegistryOperation::Push {
-            self.client.auth(&self.reference, auth, RegistryOperation::Push).await?;
+            client.auth(&self.reference, auth, RegistryOperation::Push).await?;
         }
         Ok(())
     }
 
-    async fn token(
-        &self,
-        realm: &Url,
-        service: Option<&str>,
-        anonymous: bool,
-    ) -> Result<(String, Duration), OciDistributionError> {
+    /// The digest that the registry names for the image. `None` where it does not answer with one:
+    /// what is wrong then is told by whoever asks for the image itself.
+    pub(super) async fn digest(&self) -> Result<Option<String>> {
+        let scheme = if matches!(self.protocol, ClientProtocol::Http) { "http" } else { "https" };
+        let (host, path) = (self.reference.resolve_registry(), self.reference.repository());
+        let tag = self.reference.digest().or_else(|| self.reference.tag()).unwrap_or("latest");
+        let mut request = self
+            .http
+            .head(format!("{scheme}://{host}/v2/{path}/manifests/{tag}"))
+            .header(reqwest::header::ACCEPT, manifest::ACCEPTED.join(", "));
+        request = match (&self.open, &self.login) {
+            (Open::Token(wanted), _) => request.bearer_auth(self.fresh_token(wanted).await?.text),
+            (Open::Login, RegistryAuth::Bearer(token)) => request.bearer_auth(token),
+            (Open::Login, RegistryAuth::Basic(user, password)) => {
+                request.basic_auth(user, Some(password))
+            }
+            _ => request,
+        };
+        let Ok(answer) = request.send().await else { return Ok(None) };
+        let digest = answer.headers().get("docker-content-digest");
+        let digest = digest.filter(|_| answer.status().is_success());
+        Ok(digest.and_then(|digest| digest.to_str().ok()).map(str::to_owned))
+    }
+
+    async fn token(&self, wanted: &Wanted) -> Result<(String, Duration), OciDistributionError> {
+        let Wanted { realm, service, anonymous } = wanted;
         let actions = match self.operation {
             RegistryOperation::Pull => "pull",
             RegistryOperation::Push => "pull,push",
         };
         let scope = format!("repository:{}:{actions}", self.reference.repository());
         let mut query = vec![("scope", scope.as_str())];
-        query.extend(service.map(|service| ("service", service)));
+        query.extend(service.as_deref().map(|service| ("service", service)));
         let mut request = self.http.get(realm.clone()).query(&query);
-        if !anonymous && let RegistryAuth::Basic(user, password) = &self.login {
+        if !*anonymous && let RegistryAuth::Basic(user, password) = &self.login {
             request = request.basic_auth(user, Some(password));
         }
         let mut response = request.send().await?;
@@ -223,7 +283,7 @@ fn judge(
             "sbx logout {host}, to go without a login; if that is its token server: [registries.realms] {host:?} = [{place:?}] in config.toml"
         )));
     }
-    Ok(Open::Token { realm, service, anonymous })
+    Ok(Open::Token(Wanted { realm, service, anonymous }))
 }
 
 /// The registry's answer to nobody in particular, and how it was reached.
@@ -236,8 +296,16 @@ async fn greet(
     let host = reference.resolve_registry();
     let mut attempt = 1;
     loop {
-        let mut protocol = ClientProtocol::Https;
+        // On this machine without TLS first: to get TLS ready takes many times as long as to ask. A
+        // server that has it answers with 400, or with a redirect.
+        if !access.verify
+            && let Ok(response) = http.get(format!("http://{host}/v2/")).send().await
+            && (response.status().is_success() || response.status() == 401)
+        {
+            return Ok((Challenge::of(response.headers()), ClientProtocol::Http));
+        }
         let mut answer = http.get(format!("https://{host}/v2/")).send().await;
+        let mut protocol = ClientProtocol::Https;
         if answer.is_err() && !access.verify {
             protocol = ClientProtocol::Http;
             answer = http.get(format!("http://{host}/v2/")).send().await;
@@ -285,9 +353,9 @@ fn http_client(host: &str, access: &Access) -> Result<reqwest::Client> {
     builder.build().map_err(unusable)
 }
 
-fn oci_client(protocol: ClientProtocol, host: &str, access: &Access) -> Result<Client> {
+fn oci_client(protocol: &ClientProtocol, host: &str, access: &Access) -> Result<Client> {
     let mut config = ClientConfig {
-        protocol,
+        protocol: protocol.clone(),
         accept_invalid_certificates: !access.verify,
         extra_root_certificates: certs::of(host)?,
         connect_timeout: Some(CONNECT_LIMIT),

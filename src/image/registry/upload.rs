@@ -19,7 +19,7 @@ const CHUNK: usize = 1 << 20;
 impl Registry {
     /// A token, where the registry has those: what is not allowed is said before anything is sent.
     pub(crate) fn authorise(&self) -> Result<()> {
-        self.runtime.block_on(self.session.freshen())
+        self.runtime.block_on(self.session.client()).map(drop)
     }
 
     /// Sends a blob that the registry lacks; whether it was sent.
@@ -31,20 +31,20 @@ impl Registry {
         progress: &dyn Fn(u64),
     ) -> Result<bool> {
         let (reference, name) = (self.reference(None), digest.to_string());
-        if self.with_retries(|| {
-            self.runtime.block_on(self.session.client.blob_exists(&reference, &name))
-        })? {
+        if self
+            .with_retries(|client| self.runtime.block_on(client.blob_exists(&reference, &name)))?
+        {
             progress(size);
             return Ok(false);
         }
         let (mut attempt, mut renewed) = (1, false);
         loop {
-            self.authorise()?;
+            let client = self.runtime.block_on(self.session.client())?;
             let file = open()?;
             let (send, sent) = std::sync::mpsc::channel();
             let chunks = Chunks { file, sent: 0, send, session: Arc::clone(&self.session) };
             let chunks = stream::unfold(chunks, Chunks::next);
-            let push = self.session.client.push_blob_stream(&reference, chunks, &name, Some(size));
+            let push = client.push_blob_stream(&reference, chunks, &name, Some(size));
             let pushed = self.runtime.block_on(push);
             if let Some(done) = sent.try_iter().last() {
                 progress(done);
@@ -71,8 +71,8 @@ impl Registry {
             .map_err(|_| Error::new(what(), format!("{media_type:?} is not a media type")))?;
         let kind: http::HeaderValue = kind;
         let reference: Reference = self.reference(None);
-        self.with_retries(|| {
-            self.runtime.block_on(self.session.client.push_manifest_raw(
+        self.with_retries(|client| {
+            self.runtime.block_on(client.push_manifest_raw(
                 &reference,
                 bytes.to_vec(),
                 kind.clone(),
@@ -83,14 +83,10 @@ impl Registry {
 
     /// Whether the registry takes these credentials.
     pub(crate) fn check_login(&self) -> Result<()> {
-        self.authorise()?;
+        let client = self.runtime.block_on(self.session.client())?;
         let reference = self.reference(None);
-        let tried = self.runtime.block_on(self.session.client.list_tags(
-            &reference,
-            &NOTHING_NEW,
-            Some(1),
-            None,
-        ));
+        let tried =
+            self.runtime.block_on(client.list_tags(&reference, &NOTHING_NEW, Some(1), None));
         match tried {
             Ok(_) => Ok(()),
             Err(e) if is_answer(&e) => Ok(()),
@@ -122,7 +118,7 @@ struct Chunks {
 impl Chunks {
     async fn next(mut self) -> Option<(Result<bytes::Bytes, OciDistributionError>, Self)> {
         // A large blob takes longer than a token lasts. Without a new one the registry answers.
-        let _ = self.session.freshen().await;
+        let _ = self.session.client().await;
         let mut chunk = Vec::with_capacity(CHUNK);
         match (&mut self.file).take(CHUNK as u64).read_to_end(&mut chunk) {
             Ok(0) => None,
