@@ -35,13 +35,13 @@ complete -c sbx -n "__fish_sbx_needs_command" -f -a "images" -d 'List images'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "export" -d 'Write a container\'s whole file system as a tar archive'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "import" -d 'Make an image from the tar of a root file system'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "inspect" -d 'Show all that is known of containers and images, as JSON'
-complete -c sbx -n "__fish_sbx_needs_command" -f -a "load" -d 'Load images from an archive or an OCI layout'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "load" -d 'Load images from an archive, an OCI layout or a directory of skopeo\'s'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "login" -d 'Write a login for a registry down, for sbx, podman and docker'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "logout" -d 'Take a login away'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "profile" -d 'Look at profiles: what a sandbox may do'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "ps" -d 'List containers that were kept: those run without --rm'
-complete -c sbx -n "__fish_sbx_needs_command" -f -a "pull" -d 'Download images from a registry'
-complete -c sbx -n "__fish_sbx_needs_command" -f -a "push" -d 'Upload an image to a registry'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "pull" -d 'Take images in from a registry, or from files'
+complete -c sbx -n "__fish_sbx_needs_command" -f -a "push" -d 'Hand an image out to a registry, or to files'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "rm" -d 'Remove containers, with everything that was changed in them'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "rmi" -d 'Remove images, or names of images that have several'
 complete -c sbx -n "__fish_sbx_needs_command" -f -a "run" -d 'Run a command in a new sandbox'
@@ -70,7 +70,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subco
 complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "history" -d 'Show the steps that an image was built in, newest first'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "import" -d 'Make an image from the tar of a root file system'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "inspect" -d 'Show all that is known of images, as JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "load" -d 'Load images from an archive or an OCI layout'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "load" -d 'Load images from an archive, an OCI layout or a directory of skopeo\'s'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "ls" -d 'List images'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "list" -d 'List images'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and not __fish_seen_subcommand_from history import inspect load ls list prune rm remove tag untag" -f -a "prune" -d 'Remove images that have no name, and what interrupted runs left'
@@ -88,7 +88,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcomman
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A template such as \'{{.Id}}\' or \'{{json .Config}}\'' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s i -l input -d 'An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image of several; standard input without it' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s i -l input -d 'An OCI archive, a docker archive, the directory of an OCI layout, with :NAME for one image of several, or what skopeo writes to dir:; standard input without it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE or since=IMAGE' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'json, or a template such as \'{{.ID}} {{.Size}}\' or \'table {{.ID}}\\t{{.Size}}\'' -r
@@ -135,7 +135,7 @@ container\t''
 image\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s f -l format -d 'A template such as \'{{.Id}}\' or \'{{json .Config}}\'' -r
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand load" -s i -l input -d 'An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image of several; standard input without it' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand load" -s i -l input -d 'An OCI archive, a docker archive, the directory of an OCI layout, with :NAME for one image of several, or what skopeo writes to dir:; standard input without it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand login" -s u -l username -d 'User name; asked for without it' -r
 complete -c sbx -n "__fish_sbx_using_subcommand login" -l authfile -d 'The file to write to [default: $XDG_RUNTIME_DIR/containers/auth.json]' -r -F
@@ -277,6 +277,6 @@ complete -c sbx -n "__fish_sbx_using_subcommand save" -s o -l output -d 'Where t
 complete -c sbx -n "__fish_sbx_using_subcommand save" -l format -d 'What to write' -r -f -a "docker-archive\t'What docker save writes; layers as plain tars'
 oci-archive\t'The tar of an OCI image layout'
 oci-dir\t'An OCI image layout'
-docker-dir\t'One image as a manifest and its blobs (dir: of skopeo)'"
+docker-dir\t'One image as Docker\'s manifest and its blobs (dir: of skopeo)'"
 complete -c sbx -n "__fish_sbx_using_subcommand save" -l compress -d 'Compress layers with gzip where they are not compressed; for a directory'
 complete -c sbx -n "__fish_sbx_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'

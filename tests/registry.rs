@@ -263,6 +263,48 @@ fn what_cannot_be_had_is_named_with_a_remedy() {
 }
 
 #[test]
+fn run_takes_in_what_is_in_files() {
+    let world = World::new();
+    world.image();
+    let there = world.folder();
+    let at = |name: &str| format!("{}/{name}", there.display());
+    let mut all = Vec::new();
+    for transport in ["dir", "oci", "oci-archive", "docker-archive"] {
+        let file = format!("{transport}:{}", at(transport));
+        world.sbx(["push", "-q", "busybox", &file]).ok();
+        all.push(file);
+    }
+    world.sbx(["push", "-q", "busybox", &format!("oci:{}:named", at("oci"))]).ok();
+    all[1] = format!("oci:{}:named", at("oci"));
+    for file in &all {
+        let fresh = world.folder();
+        // Always loaded, as with podman, whether the store has it or not.
+        for when in ["missing", "newer", "always"] {
+            let run = ["run", "--rm", "--pull", when, file, "echo", "ran"];
+            let finished = elsewhere(&world, &fresh, &run).run().expect_code(0);
+            assert_eq!((finished.text().as_str(), finished.stderr.as_str()), ("ran", ""), "{file}");
+        }
+        let run = ["run", "--rm", "--pull", "never", file, "true"];
+        let said = elsewhere(&world, &fresh, &run).fails(125);
+        assert!(said.contains("always loaded"), "{said}");
+        assert_eq!(digests(&fresh).len(), 1, "{file}");
+    }
+    // Which one is meant must be said.
+    world.sbx(["tag", "busybox", "other"]).ok();
+    world.sbx(["save", "-o", &at("two.tar"), "busybox", "other"]).ok();
+    let root = world.file(fixture::busybox_tar());
+    world.sbx(["import"]).arg(root).arg("second").env("SOURCE_DATE_EPOCH", "7").ok();
+    world.sbx(["save", "-o", &at("two.tar"), "busybox", "second"]).ok();
+    let fresh = world.folder();
+    let two = format!("docker-archive:{}", at("two.tar"));
+    let said = elsewhere(&world, &fresh, &["run", "--rm", &two, "true"]).fails(125);
+    assert!(said.contains("several images") && said.contains(":NAME"), "{said}");
+    assert!(!fresh.join("sbx/images/index.json").exists(), "something was taken in");
+    let named = format!("{two}:localhost/second:latest");
+    elsewhere(&world, &fresh, &["run", "--rm", &named, "true"]).ok();
+}
+
+#[test]
 fn run_pulls_what_is_missing() {
     let world = World::new();
     world.image();

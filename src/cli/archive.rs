@@ -44,12 +44,15 @@ pub(crate) enum SaveFormat {
     OciArchive,
     /// An OCI image layout
     OciDir,
-    /// One image as a manifest and its blobs (dir: of skopeo)
+    /// One image as Docker's manifest and its blobs (dir: of skopeo)
     DockerDir,
+    /// The same with every digest as it is stored: what sbx push writes to dir:
+    #[value(skip)]
+    Dir,
 }
 
 impl SaveFormat {
     pub(crate) fn is_directory(self) -> bool {
-        matches!(self, SaveFormat::OciDir | SaveFormat::DockerDir)
+        matches!(self, SaveFormat::OciDir | SaveFormat::DockerDir | SaveFormat::Dir)
     }
 }

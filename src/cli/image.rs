@@ -25,11 +25,11 @@ pub(crate) struct ImportArgs {
     pub(crate) message: Option<String>,
 }
 
-/// Load images from an archive or an OCI layout.
+/// Load images from an archive, an OCI layout or a directory of skopeo's.
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
-    /// An OCI archive, a docker archive, or the directory of an OCI layout, with :NAME for one image
-    /// of several; standard input without it
+    /// An OCI archive, a docker archive, the directory of an OCI layout, with :NAME for one image of
+    /// several, or what skopeo writes to dir:; standard input without it
     #[arg(short, long, value_name = "FILE|DIR")]
     pub(crate) input: Option<PathBuf>,
 }

@@ -19,17 +19,18 @@ pub(crate) struct AccessArgs {
     pub(crate) tls_verify: bool,
 }
 
-/// Download images from a registry
+/// Take images in from a registry, or from files
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     sbx pull debian:12                              a short name belongs to docker.io\n  \
     sbx pull registry.example/team/app@sha256:...   exactly this one\n  \
     sbx pull --platform linux/arm64 debian:12       for another machine\n  \
     sbx pull --tls-verify=false localhost:5000/app  a registry on this machine\n  \
-    sbx pull oci-archive:app.tar                    as sbx load -i app.tar")]
+    sbx pull oci-archive:app.tar                    as sbx load -i app.tar\n  \
+    sbx pull dir:app                                what skopeo copy ... dir:app wrote")]
 pub(crate) struct PullArgs {
-    /// [docker://][REGISTRY/]NAME[:TAG][@DIGEST], oci:DIR[:NAME], oci-archive:FILE[:NAME] or
-    /// docker-archive:FILE[:NAME]
+    /// [docker://][REGISTRY/]NAME[:TAG][@DIGEST], oci:DIR[:NAME], oci-archive:FILE[:NAME],
+    /// docker-archive:FILE[:NAME] or dir:DIR; what is in files is always loaded
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,
     /// Which image is wanted: the registry's, or the store's if it has one
@@ -58,16 +59,19 @@ pub(crate) enum Pull {
     Never,
 }
 
-/// Upload an image to a registry
+/// Hand an image out to a registry, or to files
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     sbx push registry.example/team/app:1.0\n  \
-    sbx push app registry.example/team/app:1.0      under another name")]
+    sbx push app registry.example/team/app:1.0      under another name\n  \
+    sbx push app oci:images:app                     into an OCI layout, beside what it holds\n  \
+    sbx push app dir:app                            a directory for skopeo, every digest kept")]
 pub(crate) struct PushArgs {
     /// An image in the store
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
-    /// Where to; the image's own name without it
+    /// Where to: [docker://]REGISTRY/NAME[:TAG], oci:DIR[:NAME], oci-archive:FILE[:NAME],
+    /// docker-archive:FILE[:NAME] or dir:DIR; the image's own name without it
     #[arg(value_name = "DESTINATION")]
     pub(crate) destination: Option<String>,
     /// Print nothing

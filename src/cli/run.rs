@@ -17,6 +17,7 @@ use super::registry::Pull;
         sbx run --host -- make -j4                      the host's programs, none of its files\n  \
         sbx run --host --project -- cargo test          the same, with this directory writable\n  \
         sbx run --rm -it debian bash                    a shell in an image\n  \
+        sbx run --rm oci:./images:app                   an image in files, taken in first\n  \
         sbx run --rm -v ./data:/data:ro debian ls /data one directory, read-only\n  \
         sbx run --rootfs ./root:O -- /bin/sh            a directory as root, changes thrown away\n  \
         sbx run --explain --host -- true                what would be done, and why"

@@ -1,4 +1,4 @@
-//! Images from an OCI layout, as a directory or an archive, and from a docker archive.
+//! Images from files: an OCI layout, its archive, a docker archive, or a directory of dir:.
 
 use oci_spec::image::ImageConfiguration;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use super::manifest::{
 use super::platform::Platform;
 use super::reference::{Name, Unqualified};
 use super::source::Source;
+use super::transport::Transport;
 use crate::error::{Error, Result};
 
 /// containerd and docker keep the full name here and a bare tag in `ref.name`.
@@ -24,12 +25,14 @@ const MAX_INDEX_DEPTH: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) names: Vec<String>,
+    /// Of the manifest.
+    pub(crate) digest: Digest,
     /// The digest of the configuration, which other tools call the image id.
     pub(crate) id: Digest,
 }
 
 /// An image as the source has it, its small parts read and verified.
-struct Found {
+pub(crate) struct Found {
     names: Vec<String>,
     config: Vec<u8>,
     config_digest: Digest,
@@ -47,24 +50,38 @@ struct DockerImage {
     layers: Vec<String>,
 }
 
-/// Loads every image of `source`, or the one called `reference`.
-pub(crate) fn load(
-    ingest: &Ingest<'_>,
+/// Every image of `source`, or the one called `reference`; `expected` is what the user said it is.
+pub(crate) fn find(
     source: &Source,
     reference: Option<&str>,
-) -> Result<Vec<Loaded>> {
-    let found = if source.open("index.json")?.is_some() {
-        layout(source, reference)?
-    } else if let Some(bytes) = source.read("manifest.json")? {
-        docker(source, &bytes, reference)?
-    } else {
-        return Err(Error::new(
-            format!("cannot load {}", source.label()),
-            "it has neither index.json (an OCI layout) nor manifest.json (a docker archive)",
-        )
-        .fix(format!("sbx import {}, if it is the tar of a root file system", source.label())));
-    };
-    take_in(ingest, found)
+    expected: Option<Transport>,
+) -> Result<Vec<Found>> {
+    let label = source.label();
+    let refused = |why: &str| Error::new(format!("cannot load {label}"), why);
+    let transport = source.transport()?.ok_or_else(|| {
+        refused("it has neither index.json (an OCI layout) nor manifest.json (a docker archive)")
+            .fix(format!("sbx import {label}, if it is the tar of a root file system"))
+    })?;
+    if let Some(expected) = expected.filter(|expected| *expected != transport) {
+        let why = format!("it is {}, not {}", transport.describe(), expected.describe());
+        return Err(refused(&why).fix(format!("sbx load -i {label}")));
+    }
+    match transport {
+        Transport::Oci | Transport::OciArchive => layout(source, reference),
+        Transport::DockerArchive => docker(source, reference),
+        Transport::Dir if reference.is_some() => {
+            let why = "it holds one image, which has no name";
+            Err(refused(why).fix(format!("sbx load -i {label}")))
+        }
+        Transport::Dir => {
+            let bytes = source.read("manifest.json")?.ok_or_else(|| {
+                refused("its manifest.json is missing").fix("get it again from where it came from")
+            })?;
+            let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+            let top = Descriptor::new(&super::pull::media_type(&bytes), digest, size);
+            Ok(vec![layout_image(source, &top, &Platform::host())?])
+        }
+    }
 }
 
 /// The image of a registry whose manifest or index is `top`; it gets this name. Without a platform it
@@ -112,7 +129,8 @@ fn check_platform(wanted: &Platform, config: &[u8], label: &str) -> Result<()> {
     }
 }
 
-fn take_in(ingest: &Ingest<'_>, found: Vec<Found>) -> Result<Vec<Loaded>> {
+/// Puts images with their layers into the store.
+pub(crate) fn take_in(ingest: &Ingest<'_>, found: Vec<Found>) -> Result<Vec<Loaded>> {
     // All layers of all images at once; what images share is recognised by its diffID.
     let mut rest = Vec::new();
     let mut layers = Vec::new();
@@ -146,10 +164,11 @@ fn take_in(ingest: &Ingest<'_>, found: Vec<Found>) -> Result<Vec<Loaded>> {
         for name in &names {
             ingest.store.add(descriptor.clone(), Some(name))?;
         }
+        let digest = descriptor.digest.clone();
         if names.is_empty() {
             ingest.store.add(descriptor, None)?;
         }
-        loaded.push(Loaded { names, id });
+        loaded.push(Loaded { names, digest, id });
     }
     Ok(loaded)
 }
@@ -293,9 +312,10 @@ fn resolve(
     ))
 }
 
-fn docker(source: &Source, bytes: &[u8], reference: Option<&str>) -> Result<Vec<Found>> {
+fn docker(source: &Source, reference: Option<&str>) -> Result<Vec<Found>> {
     let refused = |why: String| Error::new(format!("cannot load {}", source.label()), why);
-    let images: Vec<DockerImage> = serde_json::from_slice(bytes)
+    let bytes = source.read("manifest.json")?.unwrap_or_default();
+    let images: Vec<DockerImage> = serde_json::from_slice(&bytes)
         .map_err(|e| refused(format!("its manifest.json is not valid: {e}")))?;
     let mut found = Vec::new();
     for image in &images {

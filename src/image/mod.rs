@@ -29,6 +29,7 @@ pub(crate) mod source;
 pub(crate) mod staging;
 pub(crate) mod store;
 pub(crate) mod tar;
+pub(crate) mod transport;
 pub(crate) mod unpack;
 pub(crate) mod view;
 mod words;

@@ -103,7 +103,7 @@ impl Fetch for Pinned {
 }
 
 /// What the document says of itself; an index need not (image-spec, "Image Index").
-fn media_type(bytes: &[u8]) -> String {
+pub(super) fn media_type(bytes: &[u8]) -> String {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Says {

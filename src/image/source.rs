@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -15,11 +15,14 @@ use super::layer::mismatch;
 use super::manifest::{Compression, Descriptor, MAX_JSON};
 use super::staging::Staging;
 use super::tar::{Kind, Next, Reader};
+use super::transport::Transport;
 use super::{inflate, pipe};
 use crate::error::{Context, Error, Result};
 
 /// An archive of images has a few files for each.
 const MAX_MEMBERS: usize = 100_000;
+/// How `version` of a directory begins, containers-transports(5); the second number is for signatures.
+const DIR_VERSION: &[u8] = b"Directory Transport Version: 1.";
 /// Links between members: old docker archives name a layer that they have already by a link.
 const MAX_LINKS: usize = 8;
 
@@ -63,8 +66,15 @@ pub(crate) struct Source {
 
 enum Inner {
     Registry(Arc<dyn Fetch>),
-    Directory(File),
-    Archive { file: File, members: HashMap<Vec<u8>, Member> },
+    /// `flat`: blobs lie beside the manifest, as containers-transports(5) has it for dir:.
+    Directory {
+        dir: File,
+        flat: bool,
+    },
+    Archive {
+        file: File,
+        members: HashMap<Vec<u8>, Member>,
+    },
 }
 
 #[derive(Debug)]
@@ -78,7 +88,15 @@ impl Source {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(path, flags, Mode::empty())
             .what(|| format!("cannot open {}", path.display()))?;
-        Ok(Source { label: path.display().to_string(), kind: Inner::Directory(dir.into()) })
+        let kind = Inner::Directory { dir: dir.into(), flat: false };
+        let mut source = Source { label: path.display().to_string(), kind };
+        if source.open("index.json")?.is_none()
+            && source.read("version")?.is_some_and(|version| version.starts_with(DIR_VERSION))
+            && let Inner::Directory { flat, .. } = &mut source.kind
+        {
+            *flat = true;
+        }
+        Ok(source)
     }
 
     /// Takes an open archive. What cannot be read at any place, or is compressed, is first copied
@@ -109,12 +127,29 @@ impl Source {
         matches!(self.kind, Inner::Registry(_)).then_some(self.label.as_str())
     }
 
+    /// What the files are; `None` where they are no images.
+    pub(crate) fn transport(&self) -> Result<Option<Transport>> {
+        let directory = match &self.kind {
+            Inner::Registry(_) => return Ok(None),
+            Inner::Directory { flat: true, .. } => return Ok(Some(Transport::Dir)),
+            Inner::Directory { .. } => true,
+            Inner::Archive { .. } => false,
+        };
+        Ok(if self.open("index.json")?.is_some() {
+            Some(if directory { Transport::Oci } else { Transport::OciArchive })
+        } else if self.open("manifest.json")?.is_some() {
+            Some(Transport::DockerArchive)
+        } else {
+            None
+        })
+    }
+
     /// A file, or `None` where there is none of this name.
     pub(crate) fn open(&self, name: &str) -> Result<Option<Blob>> {
         let what = || format!("cannot open {name:?} in {}", self.label);
         match &self.kind {
             Inner::Registry(_) => Ok(None),
-            Inner::Directory(dir) => {
+            Inner::Directory { dir, .. } => {
                 // Not blocking on a FIFO that stands for a blob.
                 let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
@@ -162,7 +197,7 @@ impl Source {
         }
         let what = || format!("cannot take blob {} of {}", descriptor.digest, self.label);
         let blob = self
-            .open(&blob_name(&descriptor.digest))?
+            .open(&self.blob_name(&descriptor.digest))?
             .ok_or_else(|| Error::new(what(), "it is missing"))?;
         if blob.len() != descriptor.size {
             return Err(Error::new(
@@ -187,7 +222,26 @@ impl Source {
                 let label = format!("manifest {} of {}", descriptor.digest, self.label);
                 verified(from.manifest(&descriptor.digest)?, descriptor, &label)
             }
+            Inner::Directory { flat: true, .. } => {
+                let label = format!("manifest {} of {}", descriptor.digest, self.label);
+                let name = format!("{}.manifest.json", descriptor.digest.hex());
+                if let Some(bytes) = self.read(&name)? {
+                    return verified(bytes, descriptor, &label);
+                }
+                // The one that stands for all has no digest in its name.
+                match self.read("manifest.json")? {
+                    Some(top) if Digest::of(&top) == descriptor.digest => Ok(top),
+                    _ => Err(Error::new(format!("cannot take {label}"), "it is missing")),
+                }
+            }
             _ => self.read_blob(descriptor),
+        }
+    }
+
+    fn blob_name(&self, digest: &Digest) -> String {
+        match self.kind {
+            Inner::Directory { flat: true, .. } => digest.hex().to_owned(),
+            _ => format!("blobs/sha256/{}", digest.hex()),
         }
     }
 }
@@ -222,10 +276,6 @@ fn small(blob: Blob, what: impl Fn() -> String) -> Result<Vec<u8>> {
             Ok(bytes)
         }
     }
-}
-
-fn blob_name(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
 }
 
 fn spool(
@@ -328,17 +378,4 @@ fn beside(name: &[u8], target: &[u8]) -> Vec<u8> {
         Some(slash) => normal(&[&name[..=slash], target].concat()),
         None => normal(target),
     }
-}
-
-/// A path, or a path and the name of an image in it: `DIR:ref`.
-pub(crate) fn split_reference(text: &Path) -> (PathBuf, Option<String>) {
-    let whole = || (text.to_owned(), None);
-    if text.exists() {
-        return whole();
-    }
-    let Some(text) = text.to_str() else { return whole() };
-    // The path may have a colon as well as the name: the longest path that exists counts.
-    let colons: Vec<usize> = text.match_indices(':').map(|(i, _)| i).collect();
-    let split = colons.into_iter().rev().find(|i| Path::new(&text[..*i]).exists());
-    split.map_or_else(whole, |i| (PathBuf::from(&text[..i]), Some(text[i + 1..].to_owned())))
 }

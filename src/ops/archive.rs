@@ -33,10 +33,24 @@ impl Staged {
         let staged = Staged::new(path)?;
         if std::fs::read_dir(&staged.path).is_ok_and(|mut dir| dir.next().is_some()) {
             return Err(Error::new(format!("cannot write {}", path.display()), "it is not empty")
-                .fix(format!("rm -r {}, or another -o", path.display())));
+                .fix(format!("rm -r {}, or another place", path.display())));
         }
         std::fs::create_dir(&staged.staged).what(|| format!("cannot make {}", path.display()))?;
         Ok(staged)
+    }
+
+    /// For a directory that may hold an OCI layout already, to which then something is added.
+    pub(super) fn layout(path: &Path) -> Result<Self> {
+        if !path.join("index.json").is_file() {
+            return Staged::directory(path);
+        }
+        let staged = Staged::new(path)?;
+        std::fs::create_dir(&staged.staged).what(|| format!("cannot make {}", path.display()))?;
+        Ok(staged)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn staged(&self) -> &Path {

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::output::print_line;
 use super::progress::Progress;
-use crate::cli::image::LoadArgs;
 use crate::cli::registry::{AccessArgs, Pull, PullArgs};
 use crate::config::ConfigFile;
 use crate::error::{Error, Result};
@@ -16,27 +15,24 @@ use crate::image::pull;
 use crate::image::reference::Remote;
 use crate::image::registry::{Access, Place};
 use crate::image::store::Store;
-
-/// Transports that are files.
-const FILES: [&str; 3] = ["oci:", "oci-archive:", "docker-archive:"];
+use crate::image::transport::Transport;
 
 pub(crate) fn run(args: &PullArgs) -> Result<u8> {
     let dirs = Dirs::from_env()?;
     let config = ConfigFile::read(&dirs)?;
     let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
     for image in &args.images {
-        if let Some(path) = FILES.iter().find_map(|transport| image.strip_prefix(transport)) {
+        if let Some(file) = Transport::of(image) {
+            refuse_access(&args.access, image)?;
             if let Some(platform) = &platform {
                 let why = "--platform chooses among a registry's images";
                 return Err(Error::new(format!("cannot pull {image} for {platform}"), why)
                     .fix(format!("leave --platform out: sbx pull {image}")));
             }
-            super::load::run(&LoadArgs { input: Some(path.into()) })?;
+            for loaded in super::load::pull(&dirs, file, args.policy)? {
+                print_line(loaded.id.hex())?;
+            }
             continue;
-        }
-        if image.starts_with("dir:") {
-            return Err(Error::new(format!("cannot pull {image}"), "dir: is not available yet")
-                .fix(format!("skopeo copy {image} oci:DIR:NAME && sbx load -i DIR")));
         }
         let remote = Remote::parse(image, &config.registries.short_names())?;
         let access = access(&args.access, &config, &remote)?;
@@ -113,6 +109,14 @@ pub(crate) fn for_run(
     dirs: &Dirs,
     config: &ConfigFile,
 ) -> Result<Image> {
+    if let Some(file) = Transport::of(name) {
+        if let Some(platform) = platform {
+            let why = "--platform chooses among a registry's images";
+            return Err(Error::new(format!("cannot run {name} for {platform}"), why)
+                .fix("leave --platform out"));
+        }
+        return super::load::for_run(dirs, name, file, when);
+    }
     let store = Store::open(dirs)?;
     let found = store.find(name);
     let other = found.as_ref().ok().zip(platform).and_then(|(i, p)| check_platform(i, p).err());
@@ -186,6 +190,21 @@ fn places(remote: &Remote, access: Access, config: &ConfigFile) -> Result<Vec<Pl
     }
     places.push(Place { remote: remote.clone(), access });
     Ok(places)
+}
+
+/// Files are not reached through a registry.
+pub(super) fn refuse_access(args: &AccessArgs, name: &str) -> Result<()> {
+    let given = [
+        ("--creds", args.creds.is_some()),
+        ("--authfile", args.authfile.is_some()),
+        ("--tls-verify", !args.tls_verify),
+    ];
+    let Some((flag, _)) = given.iter().find(|(_, given)| *given) else { return Ok(()) };
+    Err(Error::new(
+        format!("cannot use {flag} for {name}"),
+        "it is for a registry, and this is none",
+    )
+    .fix(format!("leave {flag} out")))
 }
 
 pub(super) fn access(args: &AccessArgs, config: &ConfigFile, remote: &Remote) -> Result<Access> {

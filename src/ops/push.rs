@@ -1,20 +1,68 @@
-//! `sbx push`.
+//! `sbx push`: to a registry, or to files as sbx save writes them.
 
 use super::progress::Progress;
-use super::pull::access;
+use super::pull::{access, refuse_access};
+use crate::cli::archive::SaveFormat;
 use crate::cli::registry::PushArgs;
 use crate::config::ConfigFile;
 use crate::error::{Context as _, Error, Result};
 use crate::host::dirs::Dirs;
+use crate::image::digest::Digest;
 use crate::image::push;
-use crate::image::reference::Remote;
+use crate::image::reference::{Name, Remote, Unqualified};
+use crate::image::save::Form;
 use crate::image::store::Store;
+use crate::image::transport::Transport;
 
 pub(crate) fn run(args: &PushArgs) -> Result<u8> {
+    let destination = args.destination.as_deref().unwrap_or(&args.image);
+    let digest = match Transport::of(destination) {
+        Some(file) => to_files(args, destination, file)?,
+        None => Some(to_registry(args, destination)?),
+    };
+    if let (Some(path), Some(digest)) = (&args.digestfile, digest) {
+        std::fs::write(path, digest.as_str())
+            .what(|| format!("cannot write --digestfile {}", path.display()))?;
+    }
+    Ok(0)
+}
+
+fn to_files(
+    args: &PushArgs,
+    destination: &str,
+    (transport, rest): (Transport, &str),
+) -> Result<Option<Digest>> {
+    refuse_access(&args.access, destination)?;
+    if args.destination.is_none() {
+        let what = format!("cannot push {destination}");
+        return Err(Error::new(what, "that is where to push to, and no image is given")
+            .fix(format!("sbx push IMAGE {destination}")));
+    }
+    if transport == Transport::DockerArchive && args.digestfile.is_some() {
+        return Err(Error::new("cannot write --digestfile", "a docker archive has no manifest")
+            .fix("oci-archive:FILE, or leave --digestfile out"));
+    }
+    let (path, name) = transport.destination(rest);
+    let (format, name) = match (transport, name) {
+        (Transport::Dir, _) => (SaveFormat::Dir, None),
+        (Transport::Oci, name) => (SaveFormat::OciDir, name.map(str::to_owned)),
+        (Transport::OciArchive, name) => (SaveFormat::OciArchive, name.map(str::to_owned)),
+        (Transport::DockerArchive, name) => {
+            let name = name.map(|name| Name::parse(name, Unqualified::DockerHub)).transpose()?;
+            (SaveFormat::DockerArchive, name.map(|name| name.to_string()))
+        }
+    };
+    if !args.quiet {
+        eprintln!("sbx: pushing {destination}");
+    }
+    let form = Form { format, compress: false, name: name.as_deref() };
+    super::save::push(&args.image, &form, &path, &Progress::new())
+}
+
+fn to_registry(args: &PushArgs, destination: &str) -> Result<Digest> {
     let dirs = Dirs::from_env()?;
     let config = ConfigFile::read(&dirs)?;
     let store = Store::open(&dirs)?;
-    let destination = args.destination.as_deref().unwrap_or(&args.image);
     let remote = Remote::parse(destination, &config.registries.short_names())?;
     let what = || format!("cannot push to {destination}");
     if remote.name.domain == "localhost" {
@@ -33,10 +81,5 @@ pub(crate) fn run(args: &PushArgs) -> Result<u8> {
     }
     let progress = Progress::new();
     let access = access(&args.access, &config, &remote)?;
-    let digest = push::push(&store, &args.image, &remote, &access, &progress)?;
-    if let Some(path) = &args.digestfile {
-        std::fs::write(path, digest.as_str())
-            .what(|| format!("cannot write --digestfile {}", path.display()))?;
-    }
-    Ok(0)
+    push::push(&store, &args.image, &remote, &access, &progress)
 }

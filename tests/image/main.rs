@@ -12,5 +12,6 @@ mod reference_tools;
 mod removal;
 mod save;
 mod store;
+mod transports;
 mod umoci;
 mod unpacking;

@@ -9,6 +9,9 @@ use super::read::Verified;
 use super::{Image, Saving};
 use crate::error::Result;
 
+/// containers-transports(5), "dir:path".
+const DIR_VERSION: &[u8] = b"Directory Transport Version: 1.1\n";
+
 impl Saving<'_> {
     pub(super) fn docker_archive(&mut self, images: &[Image]) -> Result<()> {
         let mut list = Vec::new();
@@ -49,8 +52,19 @@ impl Saving<'_> {
         Ok(size)
     }
 
+    /// As it is stored.
+    pub(super) fn dir(&mut self, Image { record, .. }: &Image) -> Result<()> {
+        self.put("version", DIR_VERSION)?;
+        for layer in &record.manifest.layers {
+            self.blob(layer.digest.hex(), &layer.digest, layer.size)?;
+        }
+        self.put(record.manifest.config.digest.hex(), &record.config)?;
+        self.manifest = Some(record.descriptor.digest.clone());
+        self.put("manifest.json", &record.document)
+    }
+
     pub(super) fn docker_dir(&mut self, Image { record, .. }: &Image) -> Result<()> {
-        self.put("version", b"Directory Transport Version: 1.1\n")?;
+        self.put("version", DIR_VERSION)?;
         let mut layers = Vec::new();
         for (layer, diff_id) in record.manifest.layers.iter().zip(&record.diff_ids) {
             let compression = Compression::of_media_type(&layer.media_type)?;

@@ -1,5 +1,6 @@
 //! Images out of the store, into an archive or a directory. The same images give the same bytes.
 
+mod add;
 mod docker;
 mod oci;
 mod output;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
+pub(crate) use add::add_to_layout;
 use output::Output;
 
 use super::digest::Digest;
@@ -33,34 +35,55 @@ struct Saving<'a> {
     out: Output,
     /// What is in `out` already, with its length: images share layers.
     written: BTreeMap<String, u64>,
+    /// The manifest that was written last; a docker archive has none.
+    manifest: Option<Digest>,
 }
 
-/// Saves what was found under `references`. `compress` makes layers gzip ones where they are not
-/// compressed.
+/// How images are written.
+pub(crate) struct Form<'a> {
+    pub(crate) format: SaveFormat,
+    /// Makes layers gzip ones where they are not compressed.
+    pub(crate) compress: bool,
+    /// What one image is called instead of by its own name.
+    pub(crate) name: Option<&'a str>,
+}
+
+/// Saves what was found under `references`; of one image the digest of its manifest comes back, where
+/// the format has that.
 pub(crate) fn save(
     store: &Store,
     watch: &dyn Watch,
     references: &[String],
-    format: SaveFormat,
-    compress: bool,
+    form: &Form<'_>,
     target: Target,
-) -> Result<()> {
-    let images = images(store, references)?;
+) -> Result<Option<Digest>> {
+    let mut images = images(store, references)?;
+    if let (Some(name), [image]) = (form.name, &mut images[..]) {
+        image.names = vec![name.to_owned()];
+    }
     let out = match target {
         Target::Archive(file) => Output::Archive(Writer::new(file)),
         Target::Directory(dir) => Output::Directory(dir),
     };
-    let mut saving = Saving { store, watch, compress, out, written: BTreeMap::new() };
-    match format {
+    let compress = form.compress;
+    let written = BTreeMap::new();
+    let mut saving = Saving { store, watch, compress, out, written, manifest: None };
+    match form.format {
         SaveFormat::DockerArchive => saving.docker_archive(&images)?,
         SaveFormat::DockerDir => {
             for image in &images {
                 saving.docker_dir(image)?;
             }
         }
+        SaveFormat::Dir => {
+            for image in &images {
+                saving.dir(image)?;
+            }
+        }
         SaveFormat::OciArchive | SaveFormat::OciDir => saving.oci(&images)?,
     }
-    saving.out.finish()
+    saving.out.finish()?;
+    Ok(saving.manifest)
 }
 
 /// An image with all the names that it is saved under.

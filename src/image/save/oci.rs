@@ -56,6 +56,7 @@ impl Saving<'_> {
         };
         let digest = Digest::of(&document);
         self.put(&blob_name(&digest), &document)?;
+        self.manifest = Some(digest.clone());
         Ok(Descriptor::new(OCI_MANIFEST, digest, document.len() as u64))
     }
 
