@@ -324,7 +324,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__image__subcmd__import)
-            opts="-c -m -h --change --message --help"
+            opts="-c -m -h --change --message --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -344,6 +344,10 @@ _sbx() {
                     ;;
                 -m)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto json none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -376,7 +380,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__image__subcmd__load)
-            opts="-i -h --input --help"
+            opts="-i -h --input --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -388,6 +392,10 @@ _sbx() {
                     ;;
                 -i)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto json none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -506,7 +514,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__import)
-            opts="-c -m -h --change --message --help"
+            opts="-c -m -h --change --message --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -526,6 +534,10 @@ _sbx() {
                     ;;
                 -m)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto json none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -562,7 +574,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__load)
-            opts="-i -h --input --help"
+            opts="-i -h --input --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -574,6 +586,10 @@ _sbx() {
                     ;;
                 -i)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto json none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -716,7 +732,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__pull)
-            opts="-q -h --policy --platform --quiet --creds --authfile --tls-verify --help"
+            opts="-q -h --policy --platform --quiet --progress --creds --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -728,6 +744,10 @@ _sbx() {
                     ;;
                 --platform)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto json none" -- "${cur}"))
                     return 0
                     ;;
                 --creds)
@@ -750,12 +770,16 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__push)
-            opts="-q -h --quiet --digestfile --creds --authfile --tls-verify --help"
+            opts="-q -h --quiet --progress --digestfile --creds --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --progress)
+                    COMPREPLY=($(compgen -W "auto json none" -- "${cur}"))
+                    return 0
+                    ;;
                 --digestfile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -982,7 +1006,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__save)
-            opts="-o -h --output --format --compress --help"
+            opts="-o -h --output --format --compress --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -998,6 +1022,10 @@ _sbx() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "docker-archive oci-archive oci-dir docker-dir" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto json none" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -85,11 +85,17 @@ complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcomman
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s c -l change -d 'Set something in the image\'s configuration, as in a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s m -l message -d 'A comment for the image\'s history' -r
-complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t'A bar on a terminal, after a second'
+json\t'Lines of JSON'
+none\t'Not at all'"
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from inspect" -s f -l format -d 'A template such as \'{{.Id}}\' or \'{{json .Config}}\'' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s i -l input -d 'An OCI archive, a docker archive, the directory of an OCI layout, with :NAME for one image of several, or what skopeo writes to dir:; standard input without it' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t'A bar on a terminal, after a second'
+json\t'Lines of JSON'
+none\t'Not at all'"
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE or since=IMAGE' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'json, or a template such as \'{{.ID}} {{.Size}}\' or \'table {{.ID}}\\t{{.Size}}\'' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -s a -l all -d 'Those that have no name and that another image is built on, too'
@@ -129,14 +135,20 @@ complete -c sbx -n "__fish_sbx_using_subcommand export" -s o -l output -d 'Where
 complete -c sbx -n "__fish_sbx_using_subcommand export" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand import" -s c -l change -d 'Set something in the image\'s configuration, as in a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR' -r
 complete -c sbx -n "__fish_sbx_using_subcommand import" -s m -l message -d 'A comment for the image\'s history' -r
-complete -c sbx -n "__fish_sbx_using_subcommand import" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand import" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t'A bar on a terminal, after a second'
+json\t'Lines of JSON'
+none\t'Not at all'"
+complete -c sbx -n "__fish_sbx_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -l type -d 'What to look for; all looks for a container first' -r -f -a "all\t''
 container\t''
 image\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s f -l format -d 'A template such as \'{{.Id}}\' or \'{{json .Config}}\'' -r
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand load" -s i -l input -d 'An OCI archive, a docker archive, the directory of an OCI layout, with :NAME for one image of several, or what skopeo writes to dir:; standard input without it' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand load" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand load" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t'A bar on a terminal, after a second'
+json\t'Lines of JSON'
+none\t'Not at all'"
+complete -c sbx -n "__fish_sbx_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand login" -s u -l username -d 'User name; asked for without it' -r
 complete -c sbx -n "__fish_sbx_using_subcommand login" -l authfile -d 'The file to write to [default: $XDG_RUNTIME_DIR/containers/auth.json]' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand login" -l tls-verify -d 'Whether certificates are verified; false is for registries on this machine, also without TLS' -r -f -a "true\t''
@@ -170,19 +182,25 @@ missing\t'Where the store has no such image'
 newer\t'The registry\'s if it is another than the store\'s and can be had'
 never\t'The store\'s, or nothing'"
 complete -c sbx -n "__fish_sbx_using_subcommand pull" -l platform -d 'Which image of several, where it is not the one for this machine' -r
+complete -c sbx -n "__fish_sbx_using_subcommand pull" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t'A bar on a terminal, after a second'
+json\t'Lines of JSON'
+none\t'Not at all'"
 complete -c sbx -n "__fish_sbx_using_subcommand pull" -l creds -d 'Log in with USER[:PASSWORD], this once' -r
 complete -c sbx -n "__fish_sbx_using_subcommand pull" -l authfile -d 'Logins are in this file [default: $XDG_RUNTIME_DIR/containers/auth.json, then podman\'s and docker\'s other places]' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand pull" -l tls-verify -d 'Whether certificates are verified; false is for registries on this machine, also without TLS' -r -f -a "true\t''
 false\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand pull" -s q -l quiet -d 'Print the image ids only'
 complete -c sbx -n "__fish_sbx_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sbx -n "__fish_sbx_using_subcommand push" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t'A bar on a terminal, after a second'
+json\t'Lines of JSON'
+none\t'Not at all'"
 complete -c sbx -n "__fish_sbx_using_subcommand push" -l digestfile -d 'Write the digest of what was pushed to a file' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand push" -l creds -d 'Log in with USER[:PASSWORD], this once' -r
 complete -c sbx -n "__fish_sbx_using_subcommand push" -l authfile -d 'Logins are in this file [default: $XDG_RUNTIME_DIR/containers/auth.json, then podman\'s and docker\'s other places]' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand push" -l tls-verify -d 'Whether certificates are verified; false is for registries on this machine, also without TLS' -r -f -a "true\t''
 false\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand push" -s q -l quiet -d 'Print nothing'
-complete -c sbx -n "__fish_sbx_using_subcommand push" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s a -l all -d 'All that have ended'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand rmi" -s a -l all -d 'All images'
@@ -278,5 +296,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand save" -l format -d 'What to writ
 oci-archive\t'The tar of an OCI image layout'
 oci-dir\t'An OCI image layout'
 docker-dir\t'One image as Docker\'s manifest and its blobs (dir: of skopeo)'"
+complete -c sbx -n "__fish_sbx_using_subcommand save" -l progress -d 'How progress is shown on standard error' -r -f -a "auto\t'A bar on a terminal, after a second'
+json\t'Lines of JSON'
+none\t'Not at all'"
 complete -c sbx -n "__fish_sbx_using_subcommand save" -l compress -d 'Compress layers with gzip where they are not compressed; for a directory'
 complete -c sbx -n "__fish_sbx_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'

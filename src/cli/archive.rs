@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::image::ProgressArgs;
+
 /// Save images to an archive or a directory, for sbx load, podman, docker or skopeo
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -20,6 +22,8 @@ pub(crate) struct SaveArgs {
     /// Compress layers with gzip where they are not compressed; for a directory
     #[arg(long)]
     pub(crate) compress: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
     /// Names or digests
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,

@@ -23,6 +23,9 @@ pub(crate) struct ImportArgs {
     /// A comment for the image's history
     #[arg(short, long, value_name = "MESSAGE")]
     pub(crate) message: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
 }
 
 /// Load images from an archive, an OCI layout or a directory of skopeo's.
@@ -32,6 +35,31 @@ pub(crate) struct LoadArgs {
     /// several, or what skopeo writes to dir:; standard input without it
     #[arg(short, long, value_name = "FILE|DIR")]
     pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+}
+
+/// How progress is shown.
+#[derive(Debug, Args)]
+pub(crate) struct ProgressArgs {
+    /// How progress is shown on standard error
+    ///
+    /// A line of json is {"event": "progress" | "layer", "bytes": N, "total": N | null, "layers": N,
+    /// "layersTotal": N}: "layer" after each layer, "progress" several times a second. Other events are
+    /// "pulling" and "pushing" with an "image", and "warning" with a "text". An error is no JSON: it is
+    /// the last line, and begins with "sbx: ".
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(crate) progress: ProgressMode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// A bar on a terminal, after a second
+    Auto,
+    /// Lines of JSON
+    Json,
+    /// Not at all
+    None,
 }
 
 /// How a listing is written.

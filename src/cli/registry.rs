@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::image::ProgressArgs;
+
 /// How a registry is reached.
 #[derive(Debug, Args)]
 pub(crate) struct AccessArgs {
@@ -40,8 +42,10 @@ pub(crate) struct PullArgs {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<String>,
     /// Print the image ids only
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "progress")]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
 }
@@ -75,8 +79,10 @@ pub(crate) struct PushArgs {
     #[arg(value_name = "DESTINATION")]
     pub(crate) destination: Option<String>,
     /// Print nothing
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "progress")]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
     /// Write the digest of what was pushed to a file
     #[arg(long, value_name = "FILE")]
     pub(crate) digestfile: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::compare;
@@ -13,16 +13,29 @@ use super::manifest::{Compression, Descriptor};
 use super::source::Blob;
 use super::staging::{self, Staging};
 use super::store::{Hold, Store};
+use super::tally::Tally;
 use super::unpack::Counts;
 use crate::error::{Context, Error, Result};
 use crate::host::ids::{Caller, SubIds};
 use crate::userns::idmap::{self, IdMap, MoreIds};
 use crate::userns::worker;
 
+/// How far the work has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Read, of all layers together.
+    pub(crate) bytes: u64,
+    /// `None` where nobody knows.
+    pub(crate) total: Option<u64>,
+    pub(crate) layers: usize,
+    /// 0 where the work has nothing to do with layers.
+    pub(crate) layers_total: usize,
+}
+
 /// Who hears of what happens meanwhile.
 pub(crate) trait Watch: Sync {
-    /// Bytes read of all layers together.
-    fn progress(&self, done: u64, total: Option<u64>);
+    /// Several times a second, whether there is something new or not.
+    fn progress(&self, done: Done);
     fn warn(&self, text: &str);
 }
 
@@ -95,8 +108,8 @@ impl<'a> Ingest<'a> {
     /// Takes all layers in and returns their descriptors in the same order. As many are worked on at
     /// once as there are processors.
     pub(crate) fn layers(&self, layers: &[Layer]) -> Result<Vec<Descriptor>> {
-        let total = layers.iter().map(|layer| layer.blob.len()).sum();
-        let done = AtomicU64::new(0);
+        let total = layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.blob.len()));
+        let tally = Tally::new(self.watch, total, layers.len());
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
         let results: Mutex<Vec<(usize, Result<Descriptor>)>> = Mutex::default();
@@ -107,12 +120,11 @@ impl<'a> Ingest<'a> {
                     while !stop.load(Ordering::Relaxed) {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         let Some(layer) = layers.get(i) else { break };
-                        let told = AtomicU64::new(0);
-                        let result = self.layer(layer, &|now| {
-                            let more = now.saturating_sub(told.swap(now, Ordering::Relaxed));
-                            let now = done.fetch_add(more, Ordering::Relaxed) + more;
-                            self.watch.progress(now, Some(total));
-                        });
+                        let part = tally.layer(layer.blob.len());
+                        let result = self.layer(layer, &|now| part.at(now));
+                        if result.is_ok() {
+                            part.finish();
+                        }
                         stop.fetch_or(result.is_err(), Ordering::Relaxed);
                         results.lock().unwrap_or_else(PoisonError::into_inner).push((i, result));
                     }
@@ -185,7 +197,12 @@ impl<'a> Ingest<'a> {
             digest: None,
             diff_id: None,
         };
-        self.run(job, input, &staging, &|now| self.watch.progress(now, total))
+        let mut done = Done { total, layers_total: 1, ..Done::default() };
+        let watch = |bytes| self.watch.progress(Done { bytes, ..done });
+        let report = self.run(job, input, &staging, &watch)?;
+        (done.bytes, done.total, done.layers) = (report.size, Some(report.size), 1);
+        self.watch.progress(done);
+        Ok(report)
     }
 
     /// Unpacks a layer of the store once more, beside what is there already. The tree goes with the

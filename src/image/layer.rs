@@ -7,6 +7,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -28,8 +30,11 @@ pub(crate) const JOB: &str = "unpack a layer";
 /// on the root of a layer.
 pub(crate) const OPAQUE_SUFFIX: &str = ".opaque";
 
-/// How many bytes are read between two reports of progress.
-const PROGRESS_STEP: u64 = 8 << 20;
+/// Between two reports of progress.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Enough to tell how a layer is compressed.
+const FIRST: usize = 4096;
 
 /// Name of the tree inside the staging directory.
 const STAGED_TREE: &str = "tree";
@@ -121,19 +126,20 @@ pub(crate) fn prepare(job: Job, input: File) -> Result<Prepared> {
 
 impl Prepared {
     /// Does the job; a tree that was begun is removed on failure. `progress` gets the number of bytes
-    /// that were read.
+    /// that were read, several times a second, however slowly they come.
     pub(crate) fn run(self, progress: &mut dyn FnMut(u64)) -> Result<Report> {
         let Prepared { job, mut input, mut blob, tree } = self;
-        let mut source = Source::new(&mut input, &job);
-        let first = source.chunk()?;
-        let compression = inflate::detect(&first, job.compression, &job.label)?;
         let read = AtomicU64::new(0);
+        let mut source = Source::new(&mut input, &job, &read);
+        let mut first = Vec::new();
+        source.fill(&mut first, FIRST)?;
+        let compression = inflate::detect(&first, job.compression, &job.label)?;
         let result = std::thread::scope(|scope| {
             let (raw_in, raw_out) = pipe::new();
             let must_match = job.digest.is_some() || job.diff_id.is_some();
             let read = &read;
             let feeder =
-                scope.spawn(move || feed(source, first, blob.as_mut(), &raw_in, must_match, read));
+                scope.spawn(move || feed(source, first, blob.as_mut(), &raw_in, must_match));
             let (tar, inflater) = if compression == Compression::None {
                 (raw_out, None)
             } else {
@@ -142,17 +148,20 @@ impl Prepared {
                 let work = move || inflate::run(compression, raw_out, &tar_in, read, label);
                 (tar_out, Some(scope.spawn(work)))
             };
-            let mut told = 0;
-            let unpacked = take(&job, tree.as_ref().map(|(staging, _)| staging), tar, || {
-                let now = read.load(Ordering::Relaxed);
-                if now - told >= PROGRESS_STEP {
-                    told = now;
-                    progress(now);
-                }
+            let (job, staging) = (&job, tree.as_ref().map(|(staging, _)| staging));
+            // Dropped at its end.
+            let (end, ended) = mpsc::channel::<()>();
+            let taker = scope.spawn(move || {
+                let _end = end;
+                take(job, staging, tar)
             });
+            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                progress(read.load(Ordering::Relaxed));
+            }
+            let unpacked = taker.join().unwrap_or_else(|_| Err(died()));
             let inflated = inflater.map(|thread| thread.join().unwrap_or_else(|_| Err(died())));
             let fed = feeder.join().unwrap_or_else(|_| Err(died()));
-            conclude(&job, compression, fed, inflated, unpacked)
+            conclude(job, compression, fed, inflated, unpacked)
         });
         let Some((staging, Some(layers))) = tree else { return result };
         let settled =
@@ -171,17 +180,11 @@ fn died() -> Error {
 }
 
 /// Unpacks the tar, or reads past it where no tree is wanted.
-fn take(
-    job: &Job,
-    staging: Option<&OwnedFd>,
-    mut tar: pipe::Receiver,
-    mut tick: impl FnMut(),
-) -> Result<Counts> {
+fn take(job: &Job, staging: Option<&OwnedFd>, mut tar: pipe::Receiver) -> Result<Counts> {
     let (Some(staging), Some(tree)) = (staging, &job.tree) else {
         let mut seen = 0;
         while let Some(n) = tar.skip().what(|| format!("cannot read {}", job.label))? {
             seen += n;
-            tick();
         }
         return Ok(Counts { bytes: seen, ..Counts::default() });
     };
@@ -198,7 +201,7 @@ fn take(
         whiteouts: tree.layers.is_some(),
         more_ids: &tree.more_ids,
     };
-    unpack::run(tar, root, &options, tick)
+    unpack::run(tar, root, &options)
 }
 
 /// Picks the error that explains the others: a wrong digest before what its bytes then led to, what
@@ -263,40 +266,36 @@ fn publish(job: &Job, staging: &OwnedFd, layers: &OwnedFd, report: &Report) -> R
 struct Source<'a> {
     input: &'a mut File,
     job: &'a Job,
-    position: u64,
+    /// How much of it, for those who watch.
+    read: &'a AtomicU64,
 }
 
 impl<'a> Source<'a> {
-    fn new(input: &'a mut File, job: &'a Job) -> Self {
+    fn new(input: &'a mut File, job: &'a Job, read: &'a AtomicU64) -> Self {
         if let Some((start, len)) = job.range {
             let len = std::num::NonZero::new(len);
             let _ = rustix::fs::fadvise(&*input, start, len, rustix::fs::Advice::Sequential);
         }
-        Source { input, job, position: 0 }
+        Source { input, job, read }
     }
 
-    /// The next bytes, a full buffer except at the end; empty there.
-    fn chunk(&mut self) -> Result<Vec<u8>> {
-        let mut buffer = Vec::new();
-        self.fill(&mut buffer)?;
-        Ok(buffer)
-    }
-
-    fn fill(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
+    /// The next bytes, `most` except at the end; none there.
+    fn fill(&mut self, buffer: &mut Vec<u8>, most: usize) -> Result<()> {
         let what = || format!("cannot read {}", self.job.label);
+        let mut position = self.read.load(Ordering::Relaxed);
         let (start, want) = match self.job.range {
             Some((start, len)) => {
-                let left = usize::try_from(len - self.position).unwrap_or(usize::MAX);
-                (Some(start), left.min(pipe::CHUNK))
+                let left = usize::try_from(len - position).unwrap_or(usize::MAX);
+                (Some(start), left.min(most))
             }
-            None => (None, pipe::CHUNK),
+            None => (None, most),
         };
         buffer.resize(want, 0);
         let mut have = 0;
         while have < want {
             let into = &mut buffer[have..];
             let read = match start {
-                Some(start) => self.input.read_at(into, start + self.position),
+                Some(start) => self.input.read_at(into, start + position),
                 None => self.input.read(into),
             };
             match read {
@@ -306,7 +305,8 @@ impl<'a> Source<'a> {
                 Ok(0) => break,
                 Ok(n) => {
                     have += n;
-                    self.position += n as u64;
+                    position += n as u64;
+                    self.read.store(position, Ordering::Relaxed);
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e).what(what),
@@ -325,7 +325,6 @@ fn feed(
     mut blob: Option<&mut File>,
     out: &Sender,
     must_match: bool,
-    read: &AtomicU64,
 ) -> Result<(Digest, u64)> {
     let mut hasher = Sha256::new();
     let mut chunk = first;
@@ -337,7 +336,6 @@ fn feed(
                 None => format!("cannot write {}", source.job.label),
             })?;
         }
-        read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         chunk = match out.send(chunk) {
             Some(next) => next,
             None if must_match => {
@@ -346,7 +344,7 @@ fn feed(
             }
             None => break,
         };
-        source.fill(&mut chunk)?;
+        source.fill(&mut chunk, pipe::CHUNK)?;
     }
-    Ok((Digest::from_hasher(hasher), read.load(Ordering::Relaxed)))
+    Ok((Digest::from_hasher(hasher), source.read.load(Ordering::Relaxed)))
 }

@@ -28,6 +28,7 @@ pub(crate) mod save;
 pub(crate) mod source;
 pub(crate) mod staging;
 pub(crate) mod store;
+mod tally;
 pub(crate) mod tar;
 pub(crate) mod transport;
 pub(crate) mod unpack;

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<u8> {
         }
         (file, label)
     };
-    let progress = Progress::new();
+    let progress = Progress::of(&args.progress);
     let store = Store::open(&Dirs::from_env()?)?;
     let ingest = Ingest::new(&store, &progress)?;
     let id = import(&ingest, input, &label, &changes, args.message.as_deref(), name.as_ref())?;

@@ -18,7 +18,7 @@ use crate::image::store::Store;
 use crate::image::transport::{Transport, split_reference};
 
 pub(crate) fn run(args: &LoadArgs) -> Result<u8> {
-    let progress = Progress::new();
+    let progress = Progress::of(&args.progress);
     let input = match &args.input {
         Some(text) => Input::at(split_reference(text), None)?,
         None => Input::stdin()?,
@@ -42,11 +42,12 @@ pub(super) fn pull(
     dirs: &Dirs,
     (transport, rest): (Transport, &str),
     when: Pull,
+    progress: &Progress,
 ) -> Result<Vec<Loaded>> {
     refuse_never(when, rest)?;
     let input = Input::at(transport.source(rest), Some(transport))?;
     let store = Store::open(dirs)?;
-    input.load(&Ingest::new(&store, &Progress::new())?, |_| Ok(()))
+    input.load(&Ingest::new(&store, progress)?, |_| Ok(()))
 }
 
 /// The same for `sbx run`: one image.

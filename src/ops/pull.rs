@@ -21,6 +21,11 @@ pub(crate) fn run(args: &PullArgs) -> Result<u8> {
     let dirs = Dirs::from_env()?;
     let config = ConfigFile::read(&dirs)?;
     let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
+    // Each has a bar of its own.
+    let progress = || match args.quiet {
+        true => Progress::quiet(),
+        false => Progress::of(&args.progress),
+    };
     for image in &args.images {
         if let Some(file) = Transport::of(image) {
             refuse_access(&args.access, image)?;
@@ -29,16 +34,15 @@ pub(crate) fn run(args: &PullArgs) -> Result<u8> {
                 return Err(Error::new(format!("cannot pull {image} for {platform}"), why)
                     .fix(format!("leave --platform out: sbx pull {image}")));
             }
-            for loaded in super::load::pull(&dirs, file, args.policy)? {
-                print_line(loaded.id.hex())?;
-            }
+            let loaded = super::load::pull(&dirs, file, args.policy, &progress())?;
+            loaded.iter().try_for_each(|image| print_line(image.id.hex()))?;
             continue;
         }
         let remote = Remote::parse(image, &config.registries.short_names())?;
         let access = access(&args.access, &config, &remote)?;
         let places = places(&remote, access, &config)?;
         let wanted = Wanted { remote: &remote, when: args.policy, platform: platform.as_ref() };
-        let id = one(&dirs, &wanted, &places, args.quiet)?;
+        let id = one(&dirs, &wanted, &places, &progress())?;
         if platform.is_none() {
             warn_of_platform(&Store::open(&dirs)?.find(&remote.stored_name())?);
         }
@@ -56,7 +60,7 @@ struct Wanted<'a> {
 }
 
 /// Pulls where the policy says so; the value is the image id.
-fn one(dirs: &Dirs, wanted: &Wanted<'_>, places: &[Place], quiet: bool) -> Result<String> {
+fn one(dirs: &Dirs, wanted: &Wanted<'_>, places: &[Place], progress: &Progress) -> Result<String> {
     let store = Store::open(dirs)?;
     let (remote, platform) = (wanted.remote, wanted.platform);
     let name = remote.stored_name();
@@ -73,8 +77,7 @@ fn one(dirs: &Dirs, wanted: &Wanted<'_>, places: &[Place], quiet: bool) -> Resul
         (Pull::Missing | Pull::Never, Some(id)) => return Ok(id.hex().to_owned()),
         (Pull::Never, None) => return store.find(&name).map(|image| image.digest.hex().to_owned()),
         (Pull::Newer, Some(id)) => {
-            let progress = Progress::new();
-            match pull::is_current(&store, remote, places, platform, &progress) {
+            match pull::is_current(&store, remote, places, platform, progress) {
                 Ok(true) => return Ok(id.hex().to_owned()),
                 Ok(false) => {}
                 Err(e) => {
@@ -92,11 +95,8 @@ fn one(dirs: &Dirs, wanted: &Wanted<'_>, places: &[Place], quiet: bool) -> Resul
         }
         _ => {}
     }
-    if !quiet {
-        eprintln!("sbx: pulling {remote}");
-    }
-    let progress = Progress::new();
-    let ingest = Ingest::new(&store, &progress)?;
+    progress.begin("pulling", &remote.to_string());
+    let ingest = Ingest::new(&store, progress)?;
     let pulled = pull::pull(&ingest, remote, places, platform)?;
     Ok(pulled.id.hex().to_owned())
 }
@@ -145,11 +145,13 @@ pub(crate) fn for_run(
     let (verify, realms) = (config.registries.verifies(host), config.registries.realms_of(host));
     let access = Access { verify, realms, ..Access::default() };
     let wanted = Wanted { remote: &remote, when, platform };
-    one(dirs, &wanted, &places(&remote, access, config)?, false).map_err(|e| match found {
-        // A name that was mistyped is more like one that is here.
-        Err(here) => Error { why: format!("{}; {}", e.why, here.why), ..e },
-        Ok(_) => e,
-    })?;
+    one(dirs, &wanted, &places(&remote, access, config)?, &Progress::new()).map_err(
+        |e| match found {
+            // A name that was mistyped is more like one that is here.
+            Err(here) => Error { why: format!("{}; {}", e.why, here.why), ..e },
+            Ok(_) => e,
+        },
+    )?;
     store.find(&remote.stored_name())
 }
 

@@ -27,6 +27,12 @@ pub(crate) fn run(args: &PushArgs) -> Result<u8> {
     Ok(0)
 }
 
+fn begin(args: &PushArgs, destination: &str) -> Progress {
+    let progress = if args.quiet { Progress::quiet() } else { Progress::of(&args.progress) };
+    progress.begin("pushing", destination);
+    progress
+}
+
 fn to_files(
     args: &PushArgs,
     destination: &str,
@@ -52,11 +58,9 @@ fn to_files(
             (SaveFormat::DockerArchive, name.map(|name| name.to_string()))
         }
     };
-    if !args.quiet {
-        eprintln!("sbx: pushing {destination}");
-    }
+    let progress = begin(args, destination);
     let form = Form { format, compress: false, name: name.as_deref() };
-    super::save::push(&args.image, &form, &path, &Progress::new())
+    super::save::push(&args.image, &form, &path, &progress)
 }
 
 fn to_registry(args: &PushArgs, destination: &str) -> Result<Digest> {
@@ -76,10 +80,7 @@ fn to_registry(args: &PushArgs, destination: &str) -> Result<Digest> {
         return Err(Error::new(what(), "an image is pushed under a tag")
             .fix(format!("sbx push {} {}", args.image, remote.name)));
     }
-    if !args.quiet {
-        eprintln!("sbx: pushing {remote}");
-    }
-    let progress = Progress::new();
+    let progress = begin(args, &remote.to_string());
     let access = access(&args.access, &config, &remote)?;
     push::push(&store, &args.image, &remote, &access, &progress)
 }

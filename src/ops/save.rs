@@ -24,7 +24,7 @@ pub(crate) fn save(args: &SaveArgs) -> Result<u8> {
         return Err(Error::new("cannot save several images", "a docker-dir holds one")
             .fix("--format oci-dir, or a directory for each"));
     }
-    let progress = Progress::new();
+    let progress = Progress::of(&args.progress);
     let form = Form { format, compress: args.compress, name: None };
     match output {
         None if format.is_directory() => {

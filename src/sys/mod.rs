@@ -1,5 +1,6 @@
 //! System calls that nix and rustix lack, or wrap in a way that does not serve.
 
+pub(crate) mod line;
 pub(crate) mod pinned;
 pub(crate) mod start;
 pub(crate) mod tree;

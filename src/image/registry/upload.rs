@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream;
 use oci_client::Reference;
@@ -15,6 +16,8 @@ use crate::error::{Context, Error, Result};
 
 /// How much of a blob is in memory at a time.
 const CHUNK: usize = 1 << 20;
+/// Between two reports of progress.
+const TICK: Duration = Duration::from_millis(100);
 
 impl Registry {
     /// A token, where the registry has those: what is not allowed is said before anything is sent.
@@ -37,7 +40,7 @@ impl Registry {
             progress(size);
             return Ok(false);
         }
-        let (mut attempt, mut renewed) = (1, false);
+        let (mut attempt, mut renewed, mut done) = (1, false, 0);
         loop {
             let client = self.runtime.block_on(self.session.client())?;
             let file = open()?;
@@ -45,10 +48,17 @@ impl Registry {
             let chunks = Chunks { file, sent: 0, send, session: Arc::clone(&self.session) };
             let chunks = stream::unfold(chunks, Chunks::next);
             let push = client.push_blob_stream(&reference, chunks, &name, Some(size));
-            let pushed = self.runtime.block_on(push);
-            if let Some(done) = sent.try_iter().last() {
+            let mut push = std::pin::pin!(push);
+            let pushed = loop {
+                let some = async { tokio::time::timeout(TICK, push.as_mut()).await };
+                if let Ok(pushed) = self.runtime.block_on(some) {
+                    break pushed;
+                }
+                if let Some(now) = sent.try_iter().last() {
+                    done = now;
+                }
                 progress(done);
-            }
+            };
             match pushed {
                 Ok(_) => return Ok(true),
                 Err(e) if !renewed && errors::is_unauthorised(&e) && self.session.expire() => {

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::super::digest::Digest;
 use super::super::manifest::{Compression, DOCKER_CONFIG, Descriptor, Manifest};
+use super::super::tally::Part;
 use super::read::Verified;
 use super::{Image, Saving};
 use crate::error::Result;
@@ -19,7 +20,9 @@ impl Saving<'_> {
             let mut layers = Vec::new();
             for (layer, diff_id) in record.manifest.layers.iter().zip(&record.diff_ids) {
                 let name = format!("{}.tar", diff_id.hex());
-                self.plain(&name, layer, diff_id)?;
+                let part = self.begin(layer)?;
+                self.plain(&name, layer, diff_id, &part)?;
+                part.finish();
                 layers.push(name);
             }
             let config = format!("{}.json", record.manifest.config.digest.hex());
@@ -31,17 +34,23 @@ impl Saving<'_> {
 
     /// A layer's tar; its length comes back. A header stands before its data, so that what is compressed
     /// is read twice: once for the length.
-    fn plain(&mut self, name: &str, layer: &Descriptor, diff_id: &Digest) -> Result<u64> {
+    fn plain(
+        &mut self,
+        name: &str,
+        layer: &Descriptor,
+        diff_id: &Digest,
+        part: &Part<'_>,
+    ) -> Result<u64> {
         let compression = Compression::of_media_type(&layer.media_type)?;
         if compression == Compression::None {
-            self.blob(name, diff_id, layer.size)?;
+            self.blob(name, diff_id, layer.size, part)?;
             return Ok(layer.size);
         }
         if let Some(size) = self.written.get(name) {
             return Ok(*size);
         }
-        let (store, watch) = (self.store, self.watch);
-        let open = || Verified::inflated(store, watch, &layer.digest, compression);
+        let store = self.store;
+        let open = || Verified::inflated(store, part, &layer.digest, compression);
         let mut measured = open()?;
         measured.read_all()?;
         let size = measured.count();
@@ -56,7 +65,9 @@ impl Saving<'_> {
     pub(super) fn dir(&mut self, Image { record, .. }: &Image) -> Result<()> {
         self.put("version", DIR_VERSION)?;
         for layer in &record.manifest.layers {
-            self.blob(layer.digest.hex(), &layer.digest, layer.size)?;
+            let part = self.begin(layer)?;
+            self.blob(layer.digest.hex(), &layer.digest, layer.size, &part)?;
+            part.finish();
         }
         self.put(record.manifest.config.digest.hex(), &record.config)?;
         self.manifest = Some(record.descriptor.digest.clone());
@@ -68,25 +79,27 @@ impl Saving<'_> {
         let mut layers = Vec::new();
         for (layer, diff_id) in record.manifest.layers.iter().zip(&record.diff_ids) {
             let compression = Compression::of_media_type(&layer.media_type)?;
+            let part = self.begin(layer)?;
             layers.push(match compression {
                 Compression::Gzip => {
-                    self.blob(layer.digest.hex(), &layer.digest, layer.size)?;
+                    self.blob(layer.digest.hex(), &layer.digest, layer.size, &part)?;
                     Descriptor::new(
                         compression.docker_media_type(),
                         layer.digest.clone(),
                         layer.size,
                     )
                 }
-                _ if self.compress => {
-                    let (digest, size) = self.compressed("", layer, diff_id)?;
+                _ if self.form.compress => {
+                    let (digest, size) = self.compressed("", layer, diff_id, &part)?;
                     Descriptor::new(Compression::Gzip.docker_media_type(), digest, size)
                 }
                 // Not every reader of this format knows zstd.
                 Compression::None | Compression::Zstd => {
-                    let size = self.plain(diff_id.hex(), layer, diff_id)?;
+                    let size = self.plain(diff_id.hex(), layer, diff_id, &part)?;
                     Descriptor::new(Compression::None.docker_media_type(), diff_id.clone(), size)
                 }
             });
+            part.finish();
         }
         let config = &record.manifest.config;
         self.put(config.digest.hex(), &record.config)?;

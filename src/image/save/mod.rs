@@ -15,7 +15,9 @@ use output::Output;
 
 use super::digest::Digest;
 use super::ingest::Watch;
+use super::manifest::{Compression, Descriptor};
 use super::store::{Record, Store};
+use super::tally::{Part, Tally};
 use super::tar::Writer;
 use crate::cli::archive::SaveFormat;
 use crate::error::Result;
@@ -30,8 +32,8 @@ pub(crate) enum Target {
 
 struct Saving<'a> {
     store: &'a Store,
-    watch: &'a dyn Watch,
-    compress: bool,
+    tally: &'a Tally<'a>,
+    form: &'a Form<'a>,
     out: Output,
     /// What is in `out` already, with its length: images share layers.
     written: BTreeMap<String, u64>,
@@ -65,9 +67,13 @@ pub(crate) fn save(
         Target::Archive(file) => Output::Archive(Writer::new(file)),
         Target::Directory(dir) => Output::Directory(dir),
     };
-    let compress = form.compress;
-    let written = BTreeMap::new();
-    let mut saving = Saving { store, watch, compress, out, written, manifest: None };
+    let layers = || images.iter().flat_map(|image| &image.record.manifest.layers);
+    let mut total = 0_u64;
+    for layer in layers() {
+        total = total.saturating_add(form.reads(layer)?);
+    }
+    let tally = &Tally::new(watch, total, layers().count());
+    let mut saving = Saving { store, tally, form, out, written: BTreeMap::new(), manifest: None };
     match form.format {
         SaveFormat::DockerArchive => saving.docker_archive(&images)?,
         SaveFormat::DockerDir => {
@@ -84,6 +90,19 @@ pub(crate) fn save(
     }
     saving.out.finish()?;
     Ok(saving.manifest)
+}
+
+impl Form<'_> {
+    /// How much is read of a layer. What is compressed and becomes a plain tar is read twice.
+    fn reads(&self, layer: &Descriptor) -> Result<u64> {
+        let compression = Compression::of_media_type(&layer.media_type)?;
+        let plain = match self.format {
+            SaveFormat::DockerArchive => compression != Compression::None,
+            SaveFormat::DockerDir => compression == Compression::Zstd && !self.compress,
+            _ => false,
+        };
+        Ok(if plain { layer.size.saturating_mul(2) } else { layer.size })
+    }
 }
 
 /// An image with all the names that it is saved under.
@@ -112,7 +131,7 @@ fn images(store: &Store, references: &[String]) -> Result<Vec<Image>> {
     Ok(images)
 }
 
-impl Saving<'_> {
+impl<'a> Saving<'a> {
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         self.copy(name, bytes.len() as u64, &mut &*bytes)
     }
@@ -128,12 +147,17 @@ impl Saving<'_> {
         self.put(name, &to_json(value)?)
     }
 
+    /// A layer that is about to be read.
+    fn begin(&self, layer: &Descriptor) -> Result<Part<'a>> {
+        Ok(self.tally.layer(self.form.reads(layer)?))
+    }
+
     /// A blob as it is.
-    fn blob(&mut self, name: &str, digest: &Digest, size: u64) -> Result<()> {
+    fn blob(&mut self, name: &str, digest: &Digest, size: u64, part: &Part<'_>) -> Result<()> {
         if self.written.contains_key(name) {
             return Ok(());
         }
-        let mut blob = read::Verified::stored(self.store, self.watch, digest)?;
+        let mut blob = read::Verified::stored(self.store, part, digest)?;
         self.copy(name, size, &mut blob)?;
         blob.check(digest)
     }

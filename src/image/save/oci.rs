@@ -3,6 +3,7 @@
 use super::super::digest::Digest;
 use super::super::manifest::{Compression, Descriptor, Index, Manifest, OCI_CONFIG, OCI_MANIFEST};
 use super::super::store::Record;
+use super::super::tally::Part;
 use super::read::Verified;
 use super::{Image, Saving, to_json};
 use crate::error::Result;
@@ -35,14 +36,16 @@ impl Saving<'_> {
         let mut layers = Vec::new();
         for (layer, diff_id) in record.manifest.layers.iter().zip(&record.diff_ids) {
             let compression = Compression::of_media_type(&layer.media_type)?;
-            layers.push(if self.compress && compression == Compression::None {
+            let part = self.begin(layer)?;
+            layers.push(if self.form.compress && compression == Compression::None {
                 kept = false;
-                let (digest, size) = self.compressed(BLOBS, layer, diff_id)?;
+                let (digest, size) = self.compressed(BLOBS, layer, diff_id, &part)?;
                 Descriptor::new(Compression::Gzip.media_type(), digest, size)
             } else {
-                self.blob(&blob_name(&layer.digest), &layer.digest, layer.size)?;
+                self.blob(&blob_name(&layer.digest), &layer.digest, layer.size, &part)?;
                 Descriptor::new(compression.media_type(), layer.digest.clone(), layer.size)
             });
+            part.finish();
         }
         let config = &record.manifest.config;
         self.put(&blob_name(&config.digest), &record.config)?;
@@ -66,9 +69,10 @@ impl Saving<'_> {
         prefix: &str,
         layer: &Descriptor,
         diff_id: &Digest,
+        part: &Part<'_>,
     ) -> Result<(Digest, u64)> {
         let compression = Compression::of_media_type(&layer.media_type)?;
-        let mut tar = Verified::inflated(self.store, self.watch, &layer.digest, compression)?;
+        let mut tar = Verified::inflated(self.store, part, &layer.digest, compression)?;
         let made = self.out.compressed(prefix, &mut tar)?;
         tar.check(diff_id)?;
         Ok(made)

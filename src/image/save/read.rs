@@ -7,11 +7,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::digest::Digest;
 use super::super::inflate;
-use super::super::ingest::Watch;
 use super::super::layer::mismatch;
 use super::super::manifest::Compression;
 use super::super::pipe;
 use super::super::store::Store;
+use super::super::tally::Part;
 use crate::error::{Context as _, Result};
 
 /// Bytes that must turn out to have a digest.
@@ -20,27 +20,26 @@ pub(super) struct Verified<'a> {
     input: Box<dyn Read + 'a>,
     hasher: Sha256,
     count: u64,
-    watch: &'a dyn Watch,
 }
 
 impl<'a> Verified<'a> {
-    pub(super) fn stored(store: &Store, watch: &'a dyn Watch, digest: &Digest) -> Result<Self> {
-        let (label, file) = open(store, digest)?;
-        Ok(Verified { label, input: Box::new(file), hasher: Sha256::new(), count: 0, watch })
+    pub(super) fn stored(store: &Store, part: &'a Part<'a>, digest: &Digest) -> Result<Self> {
+        let (label, file) = open(store, part, digest)?;
+        Ok(Verified { label, input: Box::new(file), hasher: Sha256::new(), count: 0 })
     }
 
     /// The plain tar inside of a layer's blob.
     pub(super) fn inflated(
         store: &Store,
-        watch: &'a dyn Watch,
+        part: &'a Part<'a>,
         digest: &Digest,
         compression: Compression,
     ) -> Result<Self> {
-        let (label, file) = open(store, digest)?;
+        let (label, file) = open(store, part, digest)?;
         let buffered = BufReader::with_capacity(pipe::CHUNK, file);
         let input =
             inflate::reader(compression, buffered).what(|| format!("cannot read {label}"))?;
-        Ok(Verified { label, input, hasher: Sha256::new(), count: 0, watch })
+        Ok(Verified { label, input, hasher: Sha256::new(), count: 0 })
     }
 
     pub(super) fn read_all(&mut self) -> Result<()> {
@@ -62,10 +61,24 @@ impl<'a> Verified<'a> {
     }
 }
 
-fn open(store: &Store, digest: &Digest) -> Result<(String, File)> {
+fn open<'a>(store: &Store, part: &'a Part<'a>, digest: &Digest) -> Result<(String, Counted<'a>)> {
     let path = store.blob(digest);
     let file = File::open(&path).what(|| format!("cannot open {}", path.display()))?;
-    Ok((format!("blob {}", path.display()), file))
+    Ok((format!("blob {}", path.display()), Counted { file, part }))
+}
+
+/// A file whose reader is watched.
+struct Counted<'a> {
+    file: File,
+    part: &'a Part<'a>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(into)?;
+        self.part.add(n as u64);
+        Ok(n)
+    }
 }
 
 impl Read for Verified<'_> {
@@ -77,7 +90,6 @@ impl Read for Verified<'_> {
         })?;
         self.hasher.update(&into[..n]);
         self.count += n as u64;
-        self.watch.progress(self.count, None);
         Ok(n)
     }
 }

@@ -73,12 +73,7 @@ pub(crate) struct Options<'a> {
 }
 
 /// Unpacks everything from `input` into `root` and reads on to the end of the stream.
-pub(crate) fn run(
-    input: impl BufRead,
-    root: OwnedFd,
-    options: &Options<'_>,
-    mut tick: impl FnMut(),
-) -> Result<Counts> {
+pub(crate) fn run(input: impl BufRead, root: OwnedFd, options: &Options<'_>) -> Result<Counts> {
     let mut unpacker = Unpacker {
         tar: Reader::new(input, options.label),
         tree: Tree::new(root),
@@ -95,7 +90,6 @@ pub(crate) fn run(
             Next::Entry(entry) => unpacker.entry(&entry)?,
             Next::End { marked } => break marked,
         }
-        tick();
     };
     if !marked && options.need_end {
         return Err(unpacker.tar.error("it is truncated: its end mark is missing"));
@@ -109,7 +103,6 @@ pub(crate) fn run(
             return Ok(unpacker.counts);
         }
         rest.consume(n);
-        tick();
     }
 }
 

@@ -6,7 +6,7 @@ use crate::cli::volume::{ExportArgs, ImportArgs};
 use crate::error::{Context as _, Result};
 use crate::host::HostFacts;
 use crate::image::diff::Trees;
-use crate::image::ingest::Watch as _;
+use crate::image::ingest::{Done, Watch as _};
 use crate::ops::archive::Archive;
 use crate::ops::export;
 use crate::ops::import::stdin;
@@ -28,7 +28,7 @@ pub(super) fn import(store: &Store, facts: &HostFacts, args: &ImportArgs) -> Res
     let progress = Progress::new();
     let total = input.metadata().ok().filter(std::fs::Metadata::is_file).map(|m| m.len());
     let more_ids = MoreIds::of(&facts.caller, &facts.subids);
-    let watch = |done| progress.progress(done, total);
+    let watch = |bytes| progress.progress(Done { bytes, total, ..Done::default() });
     let map = store.map();
     let skipped = import::run(map, more_ids, found.mountpoint(), input, &label, &watch)?;
     if let Some(skipped) = skipped {
