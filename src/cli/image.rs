@@ -100,7 +100,8 @@ pub(crate) struct ImagesArgs {
     /// Whole ids
     #[arg(long)]
     pub(crate) no_trunc: bool,
-    /// reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE or since=IMAGE
+    /// reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME, which
+    /// is a date or an age such as 24h
     #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
     #[command(flatten)]

@@ -26,6 +26,12 @@ pub(crate) fn seconds(text: &str) -> Option<i64> {
     fits.then(|| days(year, month, day) * 86_400 + hour * 3600 + (minute - offset) * 60 + second)
 }
 
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |d| d.as_secs().cast_signed())
+}
+
 /// Howard Hinnant's `days_from_civil`: years begin in March, so that the leap day comes last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };

@@ -1,11 +1,12 @@
 //! `--filter` of the listings of images.
 
 use crate::error::{Error, Result};
+use crate::image::date;
 use crate::image::reference::{self, Name, Unqualified};
 use crate::image::store::{Details, Listed, Store};
 
 const KNOWN: &str =
-    "reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE and since=IMAGE";
+    "reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE, since=IMAGE and until=TIME";
 
 /// An image must fit one of the references, where there are any, and all of the others.
 #[derive(Default)]
@@ -55,6 +56,9 @@ impl Filters {
                     Some((key, value)) => Filter::Label(key.to_owned(), Some(value.to_owned())),
                     None => Filter::Label(value.to_owned(), None),
                 },
+                "until" => Filter::Before(moment(value).ok_or_else(|| {
+                    refused(format!("{value:?} is neither a date nor an age such as 24h"))
+                })?),
                 "before" => Filter::Before(created()?),
                 "since" | "after" => Filter::Since(created()?),
                 _ => return Err(refused("it is not known".to_owned())),
@@ -74,12 +78,23 @@ impl Filters {
     }
 
     pub(super) fn matches(&self, listed: &Listed, details: &Details) -> bool {
+        let is_dangling = listed.names.is_empty();
+        self.takes(is_dangling, details.created(), |key| details.label(key))
+    }
+
+    /// Whether all hold for something with these labels, made then.
+    pub(super) fn takes<'a>(
+        &self,
+        is_dangling: bool,
+        created: Option<i64>,
+        label: impl Fn(&str) -> Option<&'a str>,
+    ) -> bool {
         self.others.iter().all(|filter| match filter {
-            Filter::Dangling(wanted) => listed.names.is_empty() == *wanted,
-            Filter::Label(key, None) => details.label(key).is_some(),
-            Filter::Label(key, value) => details.label(key) == value.as_deref(),
-            Filter::Before(time) => details.created().is_some_and(|own| own < *time),
-            Filter::Since(time) => details.created().is_some_and(|own| own > *time),
+            Filter::Dangling(wanted) => is_dangling == *wanted,
+            Filter::Label(key, None) => label(key).is_some(),
+            Filter::Label(key, value) => label(key) == value.as_deref(),
+            Filter::Before(time) => created.is_some_and(|own| own < *time),
+            Filter::Since(time) => created.is_some_and(|own| own > *time),
         })
     }
 
@@ -101,6 +116,30 @@ impl Filters {
         let wanted = |name: &str| self.references.iter().any(|glob| is_called(name, glob));
         names.into_iter().filter(|name| name.is_some_and(wanted)).collect()
     }
+}
+
+/// A date (RFC 3339), a day, seconds since 1970, or how long ago, as in 24h or 1h30m.
+fn moment(text: &str) -> Option<i64> {
+    let day = || date::seconds(&format!("{text}T00:00:00Z"));
+    let ago = || date::now().checked_sub(age(text)?);
+    text.parse().ok().or_else(|| date::seconds(text)).or_else(day).or_else(ago)
+}
+
+fn age(mut text: &str) -> Option<i64> {
+    let mut seconds: i64 = 0;
+    while !text.is_empty() {
+        let (digits, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+        let unit = match rest.chars().next()? {
+            'd' => 86_400,
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(digits.parse::<i64>().ok()?.checked_mul(unit)?)?;
+        text = &rest[1..];
+    }
+    Some(seconds)
 }
 
 /// Whether a glob is for the name, without its registry or its tag if it has none itself.
@@ -137,6 +176,18 @@ fn fits(text: &str, glob: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments() {
+        for text in ["0", "1970-01-01", "1970-01-01T00:00:00Z", "1970-01-01T01:00:00+01:00"] {
+            assert_eq!(moment(text), Some(0), "{text}");
+        }
+        assert_eq!(age("1h30m10s"), Some(5410));
+        assert!(moment("24h").is_some_and(|t| t < date::now() - 86_399));
+        for bad in ["h", "1x", "1h30", "tomorrow", "99999999999999999999h", "1970-13-01"] {
+            assert_eq!(moment(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn globs() {

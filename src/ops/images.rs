@@ -9,6 +9,7 @@ use super::{human, output, table};
 use crate::cli::image::ImagesArgs;
 use crate::error::{Result, printable};
 use crate::host::dirs::Dirs;
+use crate::image::date as clock;
 use crate::image::digest::Digest;
 use crate::image::import::rfc3339;
 use crate::image::store::{Details, Listed, Store};
@@ -127,9 +128,8 @@ pub(super) fn date(seconds: i64) -> Option<String> {
 
 /// How long ago, in words.
 pub(super) fn since(created: Option<i64>) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = now.map_or(0, |d| d.as_secs().cast_signed());
-    created.map_or_else(|| "N/A".to_owned(), |created| human::ago(now.saturating_sub(created)))
+    let ago = |created| human::ago(clock::now().saturating_sub(created));
+    created.map_or_else(|| "N/A".to_owned(), ago)
 }
 
 /// The repository with the digest of the manifest, as registries know images.

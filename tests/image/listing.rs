@@ -103,6 +103,9 @@ fn filters() {
         (&["before=two"], "one:latest"),
         (&["since=one"], "<none>:<none> two:latest"),
         (&["since=one", "label=x"], "two:latest"),
+        (&["until=2021-06-01"], "two:latest one:latest"),
+        (&["until=2021-01-01T00:00:00Z"], "one:latest"),
+        (&["until=24h", "since=one"], "<none>:<none> two:latest"),
     ] {
         let args: Vec<&str> = filters.iter().flat_map(|f| ["--filter", f]).collect();
         assert_eq!(names(&place, &args), expected, "{filters:?}");
@@ -112,6 +115,7 @@ fn filters() {
     for (filter, word) in [
         ("colour=red", "not known"),
         ("dangling=perhaps", "perhaps"),
+        ("until=tomorrow", "tomorrow"),
         ("before=nothing", "nothing"),
         ("label", "no value"),
         ("reference=[a", "[a"),
