@@ -136,6 +136,12 @@ _sbx() {
             sbx__subcmd__system,check)
                 cmd="sbx__subcmd__system__subcmd__check"
                 ;;
+            sbx__subcmd__system,df)
+                cmd="sbx__subcmd__system__subcmd__df"
+                ;;
+            sbx__subcmd__system,prune)
+                cmd="sbx__subcmd__system__subcmd__prune"
+                ;;
             sbx__subcmd__volume,create)
                 cmd="sbx__subcmd__volume__subcmd__create"
                 ;;
@@ -1036,7 +1042,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__system)
-            opts="-h --help check"
+            opts="-h --help check df prune"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1056,6 +1062,42 @@ _sbx() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__system__subcmd__df)
+            opts="-v -h --verbose --json --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__system__subcmd__prune)
+            opts="-a -f -h --all --volumes --force --filter --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -32,6 +32,7 @@ mod tally;
 pub(crate) mod tar;
 pub(crate) mod transport;
 pub(crate) mod unpack;
+pub(crate) mod usage;
 pub(crate) mod view;
 mod words;
 

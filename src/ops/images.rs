@@ -139,7 +139,7 @@ pub(super) fn repo_digests(listed: &Listed) -> Vec<String> {
 }
 
 /// Repository and tag. Other tools put names into the index that sbx would not.
-fn split(name: &str) -> (&str, &str) {
+pub(super) fn split(name: &str) -> (&str, &str) {
     match name.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),
         _ => (name, NONE),

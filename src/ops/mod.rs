@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod archive;
+mod ask;
 mod commit;
 mod diff;
 mod doctor;
@@ -33,7 +34,6 @@ pub(crate) mod worker;
 
 use crate::cli::Verb;
 use crate::cli::image::ImageVerb;
-use crate::cli::system::SystemVerb;
 use crate::error::Result;
 
 /// Runs a verb; the value is the exit code.
@@ -58,9 +58,7 @@ pub(crate) fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Rm(args) => rm::rm(&args),
         Verb::Rmi(args) => rmi::rmi(&args),
         Verb::Run(args) => run::run(&args),
-        Verb::System(args) => match args.verb {
-            SystemVerb::Check(args) => system::check(&args),
-        },
+        Verb::System(args) => system::system(&args.verb),
         Verb::Tag(args) => tag::tag(&args),
         Verb::Untag(args) => tag::untag(&args),
         Verb::Volume(args) => volume::volume(&args.verb),

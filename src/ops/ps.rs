@@ -30,11 +30,11 @@ pub(crate) fn ps(args: &PsArgs) -> Result<u8> {
     Ok(0)
 }
 
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
 
-fn status(f: &Found, state: &Container) -> String {
+pub(super) fn status(f: &Found, state: &Container) -> String {
     match (f.running, state.exit_code) {
         (true, _) => "running".to_owned(),
         (false, Some(code)) => format!("exited ({code})"),

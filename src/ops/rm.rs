@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::host::HostFacts;
 use crate::host::dirs::Dirs;
 use crate::state::{self, Found};
-use crate::userns::idmap;
+use crate::userns::idmap::{self, IdMap};
 use crate::userns::worker;
 
 pub(crate) fn rm(args: &RmArgs) -> Result<u8> {
@@ -22,9 +22,14 @@ pub(crate) fn rm(args: &RmArgs) -> Result<u8> {
         return Err(Error::new(format!("cannot remove container {}", busy.id), "it is running")
             .fix("end it first"));
     }
+    remove(&map, &found)?;
+    Ok(0)
+}
+
+pub(super) fn remove(map: &IdMap, found: &[Found]) -> Result<()> {
     for f in found {
-        worker::remove_tree(&map, &f.dir)?;
+        worker::remove_tree(map, &f.dir)?;
         output::print_line(&f.id)?;
     }
-    Ok(0)
+    Ok(())
 }

@@ -7,7 +7,7 @@ use crate::cli::image::{ImagePruneArgs, RmiArgs};
 use crate::error::{Context as _, Error, Result, printable};
 use crate::host::dirs::Dirs;
 use crate::host::ids::{Caller, SubIds};
-use crate::image::store::{Force, Removed, Store};
+use crate::image::store::{Force, Listed, Removed, Store};
 use crate::userns::idmap;
 
 pub(crate) fn rmi(args: &RmiArgs) -> Result<u8> {
@@ -34,10 +34,14 @@ pub(crate) fn prune(args: &ImagePruneArgs) -> Result<u8> {
         confirm(args.all)?;
     }
     let store = Store::open(&Dirs::from_env()?)?;
+    remove_unused(&store, |listed| args.all || listed.names.is_empty())
+}
+
+/// Removes those of the wanted images that nothing uses, and all that no image needs.
+pub(super) fn remove_unused(store: &Store, wanted: impl Fn(&Listed) -> bool) -> Result<u8> {
     let mut failures = Vec::new();
     for listed in store.list()? {
-        let wanted = args.all || listed.names.is_empty();
-        if wanted && store.users(std::slice::from_ref(&listed.digest))?.is_empty() {
+        if wanted(&listed) && store.users(std::slice::from_ref(&listed.digest))?.is_empty() {
             match store.remove(listed.digest.as_str(), Force::Names) {
                 Ok(removed) => report(&removed)?,
                 // Somebody else was faster, to remove it or to use it.
@@ -46,7 +50,7 @@ pub(crate) fn prune(args: &ImagePruneArgs) -> Result<u8> {
             }
         }
     }
-    collect(&store, failures)
+    collect(store, failures)
 }
 
 fn digests(store: &Store) -> Result<Vec<String>> {

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Context as _, Error, Result};
-use crate::image::{compare, diff, layer, pack};
+use crate::image::{compare, diff, layer, pack, usage};
 use crate::stage::fuse;
 use crate::userns::worker::{self, Task};
 use crate::volume::fill;
@@ -22,6 +22,10 @@ pub(crate) fn main() -> u8 {
             Ok(Task::Work(Box::new(move |_| fill().map(|()| Value::Null))))
         }
         pack::JOB => pack(&parse(job)?),
+        usage::JOB => {
+            let job = parse(job)?;
+            Ok(Task::Work(Box::new(move |_| answer(usage::run(&job)?))))
+        }
         fuse::JOB => Ok(Task::Become(fuse::program(parse(job)?))),
         _ => Err(Error::new("cannot work", format!("the job {kind:?} is not known"))),
     })

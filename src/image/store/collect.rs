@@ -22,6 +22,9 @@ use crate::userns::worker;
 /// In the name of a tree that is being removed.
 const GONE: &str = ".gone-";
 
+/// Of a digest.
+const DIGITS: usize = 64;
+
 #[derive(Default)]
 pub(crate) struct Collected {
     pub(crate) failures: Vec<Error>,
@@ -122,13 +125,7 @@ impl Store {
         for descriptor in &self.index()?.manifests {
             self.need(&descriptor.digest, &mut needed)?;
         }
-        for holder in state::holders(self.data())? {
-            if let Ok(digest) = Digest::parse(holder.state.image_digest()) {
-                self.need(&digest, &mut needed)?;
-            }
-            let layers = holder.state.layers.iter().filter_map(|path| path.file_name());
-            needed.layers.extend(layers.map(|name| name.to_string_lossy().into_owned()));
-        }
+        self.need_of_containers(&mut needed)?;
         // The index that lacks them is on disk before they go.
         let what = || format!("cannot write {}", self.images.display());
         File::open(&self.images).and_then(|dir| dir.sync_all()).what(what)?;
@@ -174,6 +171,51 @@ impl Store {
             }
         }
         Ok(aside)
+    }
+
+    fn need_of_containers(&self, needed: &mut Needed) -> Result<()> {
+        for holder in state::holders(self.data())? {
+            if let Ok(digest) = Digest::parse(holder.state.image_digest()) {
+                self.need(&digest, needed)?;
+            }
+            let layers = holder.state.layers.iter().filter_map(|path| path.file_name());
+            needed.layers.extend(layers.map(|name| name.to_string_lossy().into_owned()));
+        }
+        Ok(())
+    }
+
+    /// The blobs and trees of the image with this manifest.
+    pub(crate) fn parts(&self, manifest: &Digest) -> Result<HashSet<PathBuf>> {
+        let mut needed = Needed::default();
+        self.need(manifest, &mut needed)?;
+        Ok(self.paths(&needed))
+    }
+
+    /// The blobs and trees that stay where of the images only these do.
+    pub(crate) fn parts_kept(&self, images: &[Digest]) -> Result<HashSet<PathBuf>> {
+        let mut needed = Needed::default();
+        for digest in images {
+            self.need(digest, &mut needed)?;
+        }
+        self.need_of_containers(&mut needed)?;
+        Ok(self.paths(&needed))
+    }
+
+    /// All blobs and trees, whatever needs them.
+    pub(crate) fn all_parts(&self) -> Result<Vec<PathBuf>> {
+        let mut all: Vec<PathBuf> = Vec::new();
+        for dir in [&self.blobs(), &self.layers] {
+            // What belongs to no image is no part.
+            let parts = names(dir)?.into_iter().filter(|n| n.len() >= DIGITS);
+            all.extend(parts.map(|name| dir.join(name)));
+        }
+        Ok(all)
+    }
+
+    fn paths(&self, needed: &Needed) -> HashSet<PathBuf> {
+        let blobs = needed.blobs.iter().map(|digits| self.blobs().join(digits));
+        let trees = needed.layers.iter().map(|digits| self.layers.join(digits));
+        blobs.chain(trees).collect()
     }
 
     /// In the same directory: that takes neither space on a full disk nor rights on a tree that belongs

@@ -1,6 +1,6 @@
 //! `sbx volume`: one file for what shows volumes, one for what removes them.
 
-mod remove;
+pub(super) mod remove;
 mod show;
 mod transfer;
 
@@ -49,7 +49,7 @@ fn create(store: &Store, args: &CreateArgs) -> Result<()> {
 }
 
 /// The container that was kept and names the volume, where there is one.
-fn kept_by(kept: &[state::Found], name: &Name) -> Option<String> {
+pub(super) fn kept_by(kept: &[state::Found], name: &Name) -> Option<String> {
     let names = |c: &state::Container| c.volumes.iter().any(|v| v == name.as_str());
     kept.iter().find(|f| f.state.as_ref().is_ok_and(names)).map(|f| f.id.clone())
 }

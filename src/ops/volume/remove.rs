@@ -1,12 +1,10 @@
 //! `sbx volume rm` and `prune`.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use super::kept_by;
 use crate::cli::volume::{PruneArgs, RmArgs};
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result};
 use crate::host::dirs::Dirs;
-use crate::ops::output;
+use crate::ops::{ask, output};
 use crate::state;
 use crate::volume::Name;
 use crate::volume::store::{self, Store};
@@ -40,14 +38,18 @@ pub(super) fn rm(store: &Store, dirs: &Dirs, args: &RmArgs) -> Result<()> {
 
 pub(super) fn prune(store: &Store, dirs: &Dirs, args: &PruneArgs) -> Result<()> {
     let names = unused(store, dirs, false)?;
-    if !args.force && !names.is_empty() && !agreed(&names)? {
-        return Ok(());
+    if !args.force && !names.is_empty() {
+        let list = names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+        let question = format!("Remove {list}, with all that is in them?");
+        if !ask::agreed(&question, "cannot remove unused volumes", "sbx volume prune -f")? {
+            return Ok(());
+        }
     }
     remove(store, &names)
 }
 
 /// Those that no running container uses and, unless `kept_too`, none that was kept.
-fn unused(store: &Store, dirs: &Dirs, kept_too: bool) -> Result<Vec<Name>> {
+pub(in crate::ops) fn unused(store: &Store, dirs: &Dirs, kept_too: bool) -> Result<Vec<Name>> {
     let kept = state::list(&dirs.data)?;
     let mut out = Vec::new();
     for f in store.list()? {
@@ -58,20 +60,7 @@ fn unused(store: &Store, dirs: &Dirs, kept_too: bool) -> Result<Vec<Name>> {
     Ok(out)
 }
 
-fn agreed(names: &[Name]) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        let why = "it asks before it removes, and standard input is no terminal";
-        return Err(Error::new("cannot remove unused volumes", why).fix("sbx volume prune -f"));
-    }
-    let list = names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
-    eprint!("Remove {list}, with all that is in them? [y/N] ");
-    std::io::stderr().flush().what(|| "cannot ask")?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).what(|| "cannot read the answer")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-fn remove(store: &Store, names: &[Name]) -> Result<()> {
+pub(in crate::ops) fn remove(store: &Store, names: &[Name]) -> Result<()> {
     for name in names {
         store.remove(name)?;
         output::print_line(name.as_str())?;

@@ -2,8 +2,6 @@
 
 use serde_json::json;
 
-use super::output;
-use super::progress::Progress;
 use crate::cli::registry::Pull;
 use crate::cli::system::CheckArgs;
 use crate::config::ConfigFile;
@@ -13,6 +11,8 @@ use crate::image::check::{self, Checked, Damage};
 use crate::image::ingest::Ingest;
 use crate::image::platform::Platform;
 use crate::image::store::Store;
+use crate::ops::output;
+use crate::ops::progress::Progress;
 
 pub(crate) fn check(args: &CheckArgs) -> Result<u8> {
     let dirs = Dirs::from_env()?;
@@ -50,7 +50,7 @@ fn fetch_again(
     damage.clear(ingest)?;
     let mut failed = None;
     for (image, platform) in damage.images.iter().zip(&platforms) {
-        match super::pull::for_run(image, Pull::Always, platform.as_ref(), dirs, config) {
+        match crate::ops::pull::for_run(image, Pull::Always, platform.as_ref(), dirs, config) {
             Ok(_) if damage.is_back(ingest) => return Ok(()),
             Ok(_) => {}
             Err(e) => failed = Some(e),
