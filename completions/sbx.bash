@@ -412,7 +412,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__image__subcmd__ls)
-            opts="-a -q -f -h --all --quiet --digests --no-trunc --filter --json --format --help"
+            opts="-a -q -f -h --all --quiet --digests --no-trunc --filter --sort --json --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -424,6 +424,10 @@ _sbx() {
                     ;;
                 -f)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sort)
+                    COMPREPLY=($(compgen -W "created id repository size tag" -- "${cur}"))
                     return 0
                     ;;
                 --format)
@@ -494,7 +498,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__images)
-            opts="-a -q -f -h --all --quiet --digests --no-trunc --filter --json --format --help"
+            opts="-a -q -f -h --all --quiet --digests --no-trunc --filter --sort --json --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -506,6 +510,10 @@ _sbx() {
                     ;;
                 -f)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sort)
+                    COMPREPLY=($(compgen -W "created id repository size tag" -- "${cur}"))
                     return 0
                     ;;
                 --format)

@@ -97,6 +97,11 @@ json\t'Lines of JSON'
 none\t'Not at all'"
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME, which is a date or an age such as 24h' -r
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -l sort -d 'What comes first: the newest, or the least of another field' -r -f -a "created\t''
+id\t''
+repository\t''
+size\t''
+tag\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'json, or a template such as \'{{.ID}} {{.Size}}\' or \'table {{.ID}}\\t{{.Size}}\'' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -s a -l all -d 'Those that have no name and that another image is built on, too'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Ids only'
@@ -105,6 +110,11 @@ complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcomman
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -l json -d 'As JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from list" -s f -l filter -d 'reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME, which is a date or an age such as 24h' -r
+complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from list" -l sort -d 'What comes first: the newest, or the least of another field' -r -f -a "created\t''
+id\t''
+repository\t''
+size\t''
+tag\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from list" -l format -d 'json, or a template such as \'{{.ID}} {{.Size}}\' or \'table {{.ID}}\\t{{.Size}}\'' -r
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from list" -s a -l all -d 'Those that have no name and that another image is built on, too'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Ids only'
@@ -124,6 +134,11 @@ complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcomman
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from tag" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand image; and __fish_seen_subcommand_from untag" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand images" -s f -l filter -d 'reference=GLOB, dangling=BOOL, label=KEY[=VALUE], before=IMAGE, since=IMAGE or until=TIME, which is a date or an age such as 24h' -r
+complete -c sbx -n "__fish_sbx_using_subcommand images" -l sort -d 'What comes first: the newest, or the least of another field' -r -f -a "created\t''
+id\t''
+repository\t''
+size\t''
+tag\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand images" -l format -d 'json, or a template such as \'{{.ID}} {{.Size}}\' or \'table {{.ID}}\\t{{.Size}}\'' -r
 complete -c sbx -n "__fish_sbx_using_subcommand images" -s a -l all -d 'Those that have no name and that another image is built on, too'
 complete -c sbx -n "__fish_sbx_using_subcommand images" -s q -l quiet -d 'Ids only'

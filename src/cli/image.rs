@@ -104,8 +104,20 @@ pub(crate) struct ImagesArgs {
     /// is a date or an age such as 24h
     #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
+    /// What comes first: the newest, or the least of another field
+    #[arg(long, value_name = "FIELD", default_value = "created")]
+    pub(crate) sort: Sort,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    Created,
+    Id,
+    Repository,
+    Size,
+    Tag,
 }
 
 /// Give an image more names

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::filter::Filters;
 use super::{human, output, table};
-use crate::cli::image::ImagesArgs;
+use crate::cli::image::{ImagesArgs, Sort};
 use crate::error::{Result, printable};
 use crate::host::dirs::Dirs;
 use crate::image::date as clock;
@@ -48,8 +48,20 @@ pub(crate) fn images(args: &ImagesArgs) -> Result<u8> {
             rows.extend(names.into_iter().map(|name| Row { name, listed, details }));
         }
     }
+    sort(&mut rows, args.sort);
     output::print(&text(args, &rows)?)?;
     Ok(0)
+}
+
+/// What is alike stays as the store lists it: newest first.
+fn sort(rows: &mut [Row<'_>], by: Sort) {
+    match by {
+        Sort::Created => {}
+        Sort::Id => rows.sort_by(|a, b| a.details.id.hex().cmp(b.details.id.hex())),
+        Sort::Repository => rows.sort_by(|a, b| a.name().0.cmp(b.name().0)),
+        Sort::Size => rows.sort_by_key(|row| row.details.size()),
+        Sort::Tag => rows.sort_by(|a, b| a.name().1.cmp(b.name().1)),
+    }
 }
 
 fn text(args: &ImagesArgs, rows: &[Row<'_>]) -> Result<String> {
@@ -77,10 +89,15 @@ fn text(args: &ImagesArgs, rows: &[Row<'_>]) -> Result<String> {
 }
 
 impl Row<'_> {
+    /// Repository and tag.
+    fn name(&self) -> (&str, &str) {
+        self.name.map_or((NONE, NONE), split)
+    }
+
     /// What templates and tables show.
     fn fields(&self, whole: bool) -> Value {
-        let Row { name, listed, details } = self;
-        let (repository, tag) = name.map_or((NONE, NONE), split);
+        let Row { listed, details, .. } = self;
+        let (repository, tag) = self.name();
         let created = details.created();
         json!({
             "ID": id(&details.id, whole),

@@ -59,6 +59,42 @@ fn the_newest_is_listed_first() {
 }
 
 #[test]
+fn images_are_sorted_by_a_field() {
+    let place = Place::new();
+    let ids = [("b", "2020"), ("c", "2021"), ("a", "2022")]
+        .map(|(name, year)| load(&place, name, &format!("{year}-01-01T00:00:00Z"), &json!(null)));
+    place.succeed(&["tag", "b", "d:1"]);
+    let large = Tar::default().file("f", &"x".repeat(1 << 16)).end();
+    Layout::new(&[(LAYER, large)]).write(&place.path("large"), "c:2");
+    place.succeed(&["load", "-i", "large"]);
+    for (field, expected) in [
+        ("created", "a:latest c:latest b:latest d:1 c:2"),
+        ("repository", "a:latest b:latest c:latest c:2 d:1"),
+        ("tag", "d:1 c:2 a:latest c:latest b:latest"),
+        ("size", "a:latest c:latest b:latest d:1 c:2"),
+    ] {
+        assert_eq!(names(&place, &["--sort", field]), expected, "{field}");
+    }
+    let mut sorted = ids.to_vec();
+    sorted.sort();
+    let listed = place.out(&[
+        "images",
+        "--sort",
+        "id",
+        "--format",
+        "json",
+        "--filter",
+        "reference=?:latest",
+    ]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let listed: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|i| i["Id"].as_str().unwrap()).collect();
+    assert_eq!(listed, sorted.iter().map(|id| hex(id)).collect::<Vec<_>>());
+    let said = place.run(&["images", "--sort", "colour"]);
+    assert!(String::from_utf8_lossy(&said.stderr).contains("repository"));
+}
+
+#[test]
 fn templates_and_tables() {
     let place = Place::new();
     load(&place, "a", "2020-01-01T00:00:00Z", &json!({ "k": "v" }));
