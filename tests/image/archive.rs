@@ -217,7 +217,9 @@ impl Place {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sbx"));
+        // As in the other tests: what `make test` built, or what cargo did.
+        let binary = std::env::var_os("SBX_BIN");
+        let mut command = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_sbx").into()));
         command
             .args(args)
             .current_dir(&self.dir)
