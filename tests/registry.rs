@@ -263,7 +263,7 @@ fn what_cannot_be_had_is_named_with_a_remedy() {
 }
 
 #[test]
-fn run_takes_in_what_is_in_files() {
+fn slow_run_takes_in_what_is_in_files() {
     let world = World::new();
     world.image();
     let there = world.folder();

@@ -76,7 +76,7 @@ fn what_is_pushed_to_files_is_pulled_from_them() {
 }
 
 #[test]
-fn skopeo_reads_what_is_pushed_and_writes_what_is_pulled() {
+fn slow_skopeo_reads_what_is_pushed_and_writes_what_is_pulled() {
     if !have("skopeo") {
         return;
     }
