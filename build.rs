@@ -15,6 +15,7 @@ mod profile {
     pub(crate) mod capability;
     pub(crate) mod compile;
     pub(crate) mod errno;
+    pub(crate) mod groups;
     pub(crate) mod layers;
     pub(crate) mod parse;
     pub(crate) mod policy;
@@ -24,6 +25,7 @@ mod profile {
     pub(crate) mod search;
     pub(crate) mod suggest;
     pub(crate) mod syscalls;
+    pub(crate) mod values;
 }
 
 use profile::capability::CapSet;
@@ -114,6 +116,10 @@ impl Read {
             ),
             None => None,
         };
+        let rules = || document.seccomp.iter().flat_map(|s| &s.rules);
+        if rules().any(|rule| rule.host != profile::policy::HostNeeds::default()) {
+            return Err("a built-in filter depends on no host".into());
+        }
         if base.is_none() && (document.capabilities.is_none() || document.masked.is_none()) {
             return Err("a profile that extends none says everything".into());
         }

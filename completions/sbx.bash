@@ -124,6 +124,9 @@ _sbx() {
             sbx__subcmd__profile,check)
                 cmd="sbx__subcmd__profile__subcmd__check"
                 ;;
+            sbx__subcmd__profile,convert)
+                cmd="sbx__subcmd__profile__subcmd__convert"
+                ;;
             sbx__subcmd__profile,diff)
                 cmd="sbx__subcmd__profile__subcmd__diff"
                 ;;
@@ -662,7 +665,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__profile)
-            opts="-h --help check diff ls show"
+            opts="-h --help check convert diff ls show"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -682,6 +685,24 @@ _sbx() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__profile__subcmd__convert)
+            opts="-h --to --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -W "docker oci toml" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -1,8 +1,9 @@
 //! `sbx profile`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// Look at profiles: what a sandbox may do
 #[derive(Debug, Args)]
@@ -15,6 +16,7 @@ pub(crate) struct ProfileArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProfileVerb {
     Check(CheckArgs),
+    Convert(ConvertArgs),
     Diff(DiffArgs),
     Ls(LsArgs),
     Show(ShowArgs),
@@ -30,6 +32,28 @@ pub(crate) struct CheckArgs {
     /// A built-in name, a name of yours, or a file
     #[arg(value_name = "PROFILE", required = true)]
     pub(crate) profiles: Vec<OsString>,
+}
+
+/// Convert a filter between TOML and JSON, to standard output
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+        sbx profile convert /usr/share/containers/seccomp.json > podman.toml\n  \
+        sbx profile convert ./mine.toml > mine.json              for Docker and podman\n  \
+        sbx profile convert --to oci ./mine.toml                 linux.seccomp of a config.json")]
+pub(crate) struct ConvertArgs {
+    /// A profile, or a filter in Docker's, podman's or the runtime-spec's JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// To which format: docker from TOML, toml from JSON, unless it is given
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) to: Option<FilterFormat>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FilterFormat {
+    Docker,
+    Oci,
+    Toml,
 }
 
 /// Show what two profiles say differently

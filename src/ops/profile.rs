@@ -6,18 +6,22 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{output, table};
-use crate::cli::profile::{CheckArgs, DiffArgs, LsArgs, ProfileVerb, ShowArgs};
+use crate::cli::profile::{
+    CheckArgs, ConvertArgs, DiffArgs, FilterFormat, LsArgs, ProfileVerb, ShowArgs,
+};
 use crate::config;
 use crate::error::{Error, Result, printable};
 use crate::host::dirs::Dirs;
 use crate::profile::Profile;
 use crate::profile::catalog::{self, Known};
+use crate::profile::convert;
 use crate::profile::rows::Row;
 
 pub(crate) fn profile(verb: &ProfileVerb) -> Result<u8> {
     let dirs = Dirs::from_env()?;
     match verb {
         ProfileVerb::Check(args) => check(args, &dirs),
+        ProfileVerb::Convert(args) => convert_filter(args),
         ProfileVerb::Diff(args) => diff(args, &dirs),
         ProfileVerb::Ls(args) => ls(args, &dirs),
         ProfileVerb::Show(args) => show(args, &dirs),
@@ -124,7 +128,13 @@ fn check(args: &CheckArgs, dirs: &Dirs) -> Result<u8> {
     let (mut wrong, mut out) = (false, String::new());
     for choice in &args.profiles {
         match check_one(std::slice::from_ref(choice), dirs) {
-            Ok(()) => out += &format!("{}: ok\n", printable(&choice.to_string_lossy())),
+            Ok(unknown) => {
+                out += &format!("{}: ok", printable(&choice.to_string_lossy()));
+                if !unknown.is_empty() {
+                    out += &format!(", without calls that libseccomp does not know: {unknown}");
+                }
+                out.push('\n');
+            }
             Err(e) => {
                 eprintln!("sbx: {e}");
                 wrong = true;
@@ -135,9 +145,25 @@ fn check(args: &CheckArgs, dirs: &Dirs) -> Result<u8> {
     Ok(u8::from(wrong))
 }
 
-/// All that a start would find wrong, whatever the command line adds.
-fn check_one(choices: &[OsString], dirs: &Dirs) -> Result<()> {
+fn convert_filter(args: &ConvertArgs) -> Result<u8> {
+    let to = args.to.map(|to| match to {
+        FilterFormat::Docker => convert::Format::Docker,
+        FilterFormat::Oci => convert::Format::Oci,
+        FilterFormat::Toml => convert::Format::Toml,
+    });
+    let converted = convert::convert(&args.file, to)?;
+    for note in converted.notes {
+        eprintln!("sbx: {}: {}", printable(&args.file.to_string_lossy()), printable(&note));
+    }
+    output::print(&converted.text)?;
+    Ok(0)
+}
+
+/// All that a start would find wrong, whatever the command line adds. The calls that the filter goes
+/// without.
+fn check_one(choices: &[OsString], dirs: &Dirs) -> Result<String> {
     let profile = Profile::load(choices, dirs)?;
     config::check(&profile)?;
-    profile.filter(profile.settings.capabilities, dirs).map(drop)
+    profile.filter(profile.settings.capabilities, dirs)?;
+    Ok(profile.unknown_calls().join(", "))
 }

@@ -44,6 +44,10 @@ impl Insn {
 pub(crate) fn return_value(action: Action) -> u32 {
     match action {
         Action::Kill => 0x8000_0000,
+        Action::KillThread => 0,
+        Action::Trap => 0x0003_0000,
+        Action::Notify => 0x7fc0_0000,
+        Action::Trace(number) => 0x7ff0_0000 | u32::from(number),
         Action::Errno(number) => 0x0005_0000 | u32::from(number),
         Action::Log => 0x7ffc_0000,
         Action::Allow => 0x7fff_0000,

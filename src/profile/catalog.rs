@@ -69,8 +69,8 @@ pub(crate) fn resolved(choices: &[OsString], dirs: &Dirs) -> Result<Vec<(Row, St
     for link in &links {
         let document = link.document()?;
         settings.apply(&document);
-        if let Some(own) = &document.seccomp {
-            policy = own.over(policy);
+        for part in link.parts()? {
+            policy = part.document.over(policy);
         }
         let mut now = rows::of(&settings);
         now.extend(rows::calls(&policy, settings.capabilities));

@@ -38,6 +38,10 @@ pub(crate) enum Failure {
     /// No architecture of this machine is listed.
     NoArchitecture(&'static str),
     TooLong,
+    /// An action that sbx has nothing for, the group or key that asks for it, and why.
+    NoSuchAction(String, &'static str),
+    /// The group refuses calls that this libseccomp does not know, and that the default permits.
+    Unknown(String, Vec<String>),
     Library(SeccompError),
     /// libseccomp's program is not what it was asked for.
     NotASearch,
@@ -57,6 +61,14 @@ impl fmt::Display for Failure {
                 f,
                 "the filter is too long: more than {} instructions, or 255 in one group's args",
                 bpf::MAX_INSTRUCTIONS
+            ),
+            Failure::NoSuchAction(place, why) => write!(f, "{place}: {why}"),
+            Failure::Unknown(origin, names) => write!(
+                f,
+                "group {origin} refuses calls that libseccomp {} does not know and that `default` would \
+                 permit: {}",
+                library_version(),
+                names.join(", ")
             ),
             Failure::Library(e) => write!(f, "libseccomp: {e}"),
             Failure::NotASearch => {
@@ -107,6 +119,7 @@ pub(crate) fn compile_for(
     caps: CapSet,
     machine: &'static str,
 ) -> Result<Compiled, Failure> {
+    carried_out(policy, caps)?;
     let verdicts = policy.verdicts(caps).map_err(Failure::Contradiction)?;
     let allows_keyctl =
         verdicts.get("keyctl").map_or(policy.default == Action::Allow, Verdict::may_allow);
@@ -127,6 +140,32 @@ pub(crate) fn compile_for(
     }
     let program = code.into_iter().flat_map(Insn::to_bytes).collect();
     Ok(Compiled { program, allows_keyctl })
+}
+
+/// Refuses what cannot be done as the policy says.
+fn carried_out(policy: &Policy, caps: CapSet) -> Result<(), Failure> {
+    let refused = |action| match action {
+        Action::Notify => {
+            Some("the action `notify` needs a supervisor of its own, which sbx does not have")
+        }
+        Action::Trace(_) => Some(
+            "the action `trace` is no restriction: a program in the sandbox can trace itself and let the \
+             call through",
+        ),
+        _ => None,
+    };
+    if let Some(why) = refused(policy.default) {
+        return Err(Failure::NoSuchAction("key seccomp.default".to_owned(), why));
+    }
+    for rule in policy.active(caps) {
+        if let Some(why) = refused(rule.action) {
+            return Err(Failure::NoSuchAction(format!("group {}", rule.origin), why));
+        }
+        if policy.default.permits() && !rule.action.permits() && !rule.unknown.is_empty() {
+            return Err(Failure::Unknown(rule.origin.clone(), rule.unknown.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// What libseccomp makes of a policy: every number's action, or the marker of a block.
@@ -190,6 +229,7 @@ fn architectures(
             Arch::X32 => ScmpArch::X32,
             Arch::Aarch64 => ScmpArch::Aarch64,
             Arch::Arm => ScmpArch::Arm,
+            Arch::Native | Arch::Foreign(_) => continue,
         })?;
     }
     if machine != std::env::consts::ARCH {
@@ -207,12 +247,13 @@ fn listed(policy: &Policy, machine: &'static str) -> impl Iterator<Item = Arch> 
 /// AUDIT_ARCH_* of `include/uapi/linux/audit.h`, the 64-bit one first: nearly all calls come by it.
 fn audited(policy: &Policy, machine: &'static str) -> Vec<u32> {
     let mut out: Vec<u32> = listed(policy, machine)
-        .map(|arch| match arch {
+        .filter_map(|arch| match arch {
             // x32 is x86_64 with a bit in the number.
-            Arch::X86_64 | Arch::X32 => 0xc000_003e,
-            Arch::X86 => 0x4000_0003,
-            Arch::Aarch64 => 0xc000_00b7,
-            Arch::Arm => 0x4000_0028,
+            Arch::X86_64 | Arch::X32 => Some(0xc000_003e),
+            Arch::X86 => Some(0x4000_0003),
+            Arch::Aarch64 => Some(0xc000_00b7),
+            Arch::Arm => Some(0x4000_0028),
+            Arch::Native | Arch::Foreign(_) => None,
         })
         .collect();
     out.sort_unstable_by_key(|arch| std::cmp::Reverse(*arch));
@@ -245,7 +286,12 @@ impl Blocks {
         match action {
             Action::Allow => Ok(ScmpAction::Allow),
             Action::Errno(number) => Ok(ScmpAction::Errno(i32::from(number))),
-            Action::Log | Action::Kill => {
+            Action::Log
+            | Action::Kill
+            | Action::KillThread
+            | Action::Trap
+            | Action::Trace(_)
+            | Action::Notify => {
                 let k = bpf::return_value(action);
                 self.marker(vec![Insn { code: bpf::RETURN, jt: 0, jf: 0, k }])
             }

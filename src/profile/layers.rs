@@ -1,7 +1,7 @@
 //! What one file says, and what files say together.
 
 use super::capability::CapSet;
-use super::policy::{Action, Arch, Policy, Rule};
+use super::policy::{Action, Arch, Policy, Rule, running_kernel};
 use super::rlimit::Rlimit;
 use super::schema::{INHERITED, Need, Scope};
 
@@ -83,11 +83,51 @@ pub(crate) struct List {
 }
 
 /// A filter, or groups that are laid over one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FilterDocument {
     pub(crate) default: Option<Action>,
-    pub(crate) architectures: Option<Vec<Arch>>,
+    pub(crate) architectures: Option<Architectures>,
     pub(crate) rules: Vec<Rule>,
+    /// A JSON file whose filter comes below these rules.
+    pub(crate) import: Option<String>,
+    /// Of `seccomp(2)`, by their names there.
+    pub(crate) flags: Vec<String>,
+    /// For `notify`.
+    pub(crate) listener_path: Option<String>,
+    pub(crate) listener_metadata: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Architectures {
+    List(Vec<Arch>),
+    /// A machine's own, and what is listed beside it on that machine.
+    Map(Vec<(Arch, Vec<Arch>)>),
+}
+
+impl Architectures {
+    fn on(&self, machine: &str) -> Vec<Arch> {
+        let own = |arch: &Arch| match arch {
+            Arch::Native => Arch::parse(machine),
+            arch => Some(*arch),
+        };
+        let mut found: Vec<Arch> = match self {
+            Architectures::List(list) => list.iter().filter_map(own).collect(),
+            Architectures::Map(map) => map
+                .iter()
+                .filter_map(|(key, others)| Some((own(key)?, others)))
+                .filter(|(key, _)| key.name() == machine)
+                .flat_map(|(key, others)| [key].into_iter().chain(others.iter().copied()))
+                .collect(),
+        };
+        let mut seen = Vec::new();
+        found.retain(|arch| {
+            !seen.contains(arch) && {
+                seen.push(*arch);
+                true
+            }
+        });
+        found
+    }
 }
 
 /// What all files say together, but for the filter.
@@ -184,11 +224,42 @@ impl FilterDocument {
             None => lower,
         };
         if let Some(architectures) = &self.architectures {
-            policy.architectures.clone_from(architectures);
+            policy.architectures = architectures.on(std::env::consts::ARCH);
         }
         let layer = policy.rules.iter().map(|r| r.layer + 1).max().unwrap_or(0);
-        policy.rules.extend(self.rules.iter().map(|r| Rule { layer, ..r.clone() }));
+        let here = |r: &&Rule| r.host.met_on(std::env::consts::ARCH, running_kernel);
+        for rule in self.rules.iter().filter(here) {
+            let rule = Rule { layer, ..rule.clone() };
+            if rule.any {
+                policy.rules.extend(rule.conditions.iter().map(|one| Rule {
+                    conditions: vec![one.clone()],
+                    any: false,
+                    ..rule.clone()
+                }));
+            } else {
+                policy.rules.push(rule);
+            }
+        }
         policy
+    }
+
+    /// The key that asks for what sbx cannot do, and why it cannot.
+    pub(crate) fn refused(&self) -> Option<(&'static str, String)> {
+        // One thread installs the filter, so that there is none to bring in line.
+        let flag = self.flags.iter().find(|flag| *flag != "SECCOMP_FILTER_FLAG_TSYNC");
+        if let Some(flag) = flag {
+            return Some(("seccomp.flags", format!("sbx installs no filter with {flag}")));
+        }
+        let listener = self.listener_path.as_ref().map(|_| ("seccomp.listener-path", "socket"));
+        let metadata = self.listener_metadata.as_ref();
+        let found = listener.or(metadata.map(|_| ("seccomp.listener-metadata", "metadata")))?;
+        let (key, what) = found;
+        Some((key, format!("{what} for the action `notify`, which sbx does not have")))
+    }
+
+    /// It depends on the running kernel's version.
+    pub(crate) fn on_kernel(&self) -> bool {
+        self.rules.iter().any(|rule| rule.host.on_kernel())
     }
 
     /// The capabilities that make a difference to its own rules.

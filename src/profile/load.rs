@@ -10,11 +10,11 @@ use crate::error::{Context, Error, Result};
 use crate::host::dirs::Dirs;
 
 use super::builtin::{BUILTINS, Builtin, SETS};
-use super::layers::Document;
+use super::layers::{Document, FilterDocument};
 use super::parse::{self, Problem};
 use super::policy::Policy;
 use super::suggest::nearest;
-use super::{Custom, Part, Profile, Seccomp};
+use super::{Custom, Part, Profile, Seccomp, json};
 
 /// The largest profile that is read; the built-in default has 20 KiB.
 const MAX_BYTES: u64 = 1 << 20;
@@ -30,6 +30,8 @@ pub(super) struct Read {
     path: PathBuf,
     pub(super) document: Document,
     pub(super) source: Vec<u8>,
+    /// The filter in JSON that its groups are laid over.
+    import: Option<Part>,
 }
 
 impl Link {
@@ -56,11 +58,18 @@ impl Link {
         }
     }
 
-    fn source(&self) -> &[u8] {
-        match self {
-            Link::Builtin(builtin) => builtin.source.as_bytes(),
-            Link::File(file) => &file.source,
-        }
+    /// The filters that it brings in, the lowest first.
+    pub(super) fn parts(&self) -> Result<Vec<Part>> {
+        let (source, import) = match self {
+            Link::Builtin(builtin) => (builtin.source.as_bytes(), None),
+            Link::File(file) => (&file.source[..], file.import.clone()),
+        };
+        let own = self.document()?.seccomp.clone().map(|document| Part {
+            place: self.place(),
+            document,
+            source: source.to_vec(),
+        });
+        Ok(import.into_iter().chain(own).collect())
     }
 
     pub(super) fn name(&self) -> String {
@@ -81,9 +90,7 @@ pub(super) fn profile(choices: &[OsString], dirs: &Dirs) -> Result<Profile> {
     for link in over {
         let document = link.document()?;
         settings.apply(&document);
-        let part =
-            |document| Part { place: link.place(), document, source: link.source().to_vec() };
-        parts.extend(document.seccomp.clone().map(part));
+        parts.extend(link.parts()?);
     }
     let seccomp = if parts.is_empty() {
         Seccomp::Builtin(base)
@@ -183,6 +190,11 @@ pub(super) fn seccomp(choice: &OsStr, dirs: &Dirs) -> Result<Seccomp> {
     }
     // A path with or without a slash, as podman has it.
     let path = absolute(Path::new(choice))?;
+    let source = bytes(&path)?;
+    if json::is_json(utf8(&path, &source)?) {
+        let over = vec![json_part(&path, source)?];
+        return Ok(Seccomp::Custom(Box::new(Custom { base: Builtin::base(), over })));
+    }
     if read(&path)?.document.seccomp.is_none() {
         return Err(Error::new(
             format!("cannot take a filter from {}", path.display()),
@@ -212,8 +224,12 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).what(|| format!("cannot read profile {}", path.display()))
 }
 
-pub(super) fn read(path: &Path) -> Result<Read> {
-    let what = || format!("cannot read profile {}", path.display());
+fn reading(path: &Path) -> String {
+    format!("cannot read profile {}", path.display())
+}
+
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
+    let what = || reading(path);
     // Without O_NONBLOCK a FIFO would be waited for.
     let file = std::fs::OpenOptions::new()
         .read(true)
@@ -228,17 +244,47 @@ pub(super) fn read(path: &Path) -> Result<Read> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Error::new(what(), format!("it is larger than {MAX_BYTES} bytes")));
     }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|e| Error::new(what(), format!("byte {} is not UTF-8", e.valid_up_to())))?;
-    if text.trim_start().starts_with('{') {
-        return Err(Error::new(what(), "filters in Docker's JSON format are not supported").fix(
-            "write its groups as [[seccomp.group]] in a TOML file; docs/profiles.md shows how",
-        ));
+    Ok(bytes)
+}
+
+pub(super) fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
+    std::str::from_utf8(bytes)
+        .map_err(|e| Error::new(reading(path), format!("byte {} is not UTF-8", e.valid_up_to())))
+}
+
+pub(super) fn read(path: &Path) -> Result<Read> {
+    let source = bytes(path)?;
+    let text = utf8(path, &source)?;
+    if json::is_json(text) {
+        let fix = format!("--security-opt seccomp={}", path.display());
+        return Err(Error::new(reading(path), "it is a filter in JSON, and no profile").fix(fix));
     }
     let place = path.display().to_string();
     let document = parse::document(text, &place, SETS)
         .map_err(|p| complain(&format!("profile {place}"), &p))?;
-    Ok(Read { path: path.to_owned(), document, source: bytes })
+    let import = document.seccomp.as_ref().and_then(|s| s.import.as_ref());
+    let import = import.map(|import| {
+        let import = absolute(&path.parent().unwrap_or(Path::new("")).join(import))?;
+        bytes(&import).and_then(|source| json_part(&import, source)).map_err(|e| Error {
+            what: format!("cannot import into profile {place}: {}", e.what),
+            ..e
+        })
+    });
+    Ok(Read { path: path.to_owned(), document, import: import.transpose()?, source })
+}
+
+fn json_part(path: &Path, source: Vec<u8>) -> Result<Part> {
+    let document = json_filter(path, utf8(path, &source)?)?;
+    Ok(Part { place: format!("filter {}", path.display()), document, source })
+}
+
+pub(super) fn json_filter(path: &Path, text: &str) -> Result<FilterDocument> {
+    let place = path.display().to_string();
+    if !json::is_json(text) {
+        return Err(Error::new(format!("cannot read filter {place}"), "it is not JSON")
+            .fix("extends = \"./FILE\", for a profile in TOML"));
+    }
+    json::filter(text, &place).map_err(|p| complain(&format!("filter {place}"), &p))
 }
 
 fn complain(place: &str, problem: &Problem) -> Error {

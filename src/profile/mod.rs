@@ -1,8 +1,8 @@
 //! Profiles: what a sandbox may do, as one TOML file says it. `docs/profiles.md` explains the keys.
 //!
 //! build.rs includes the modules from text to BPF, so these reach each other by `super` and nothing
-//! else of the crate: bpf, capability, compile, errno, layers, parse, policy, ranges, rlimit, schema,
-//! search, suggest, syscalls.
+//! else of the crate: bpf, capability, compile, errno, groups, layers, parse, policy, ranges, rlimit,
+//! schema, search, suggest, syscalls, values.
 
 mod bpf;
 mod builtin;
@@ -10,7 +10,10 @@ mod cache;
 pub(crate) mod capability;
 pub(crate) mod catalog;
 mod compile;
+pub(crate) mod convert;
 mod errno;
+mod groups;
+mod json;
 mod layers;
 mod load;
 mod parse;
@@ -24,6 +27,7 @@ mod suggest;
 mod syscalls;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -96,6 +100,12 @@ impl Profile {
         Ok(self)
     }
 
+    /// Calls that the filter's files name and this libseccomp does not know: the default is decided.
+    pub(crate) fn unknown_calls(&self) -> Vec<&str> {
+        let Seccomp::Custom(custom) = &self.seccomp else { return Vec::new() };
+        custom.over.iter().flat_map(|part| convert::unknown(&part.document)).collect()
+    }
+
     /// The filter for a sandbox that is granted `caps`.
     ///
     /// Of a built-in profile it is at hand for the usual sets of capabilities. Anything else is
@@ -117,6 +127,16 @@ impl Profile {
 
 impl Custom {
     fn policy(&self) -> Result<Policy> {
+        // What another filter has replaced does no harm.
+        let whole = self.over.iter().rposition(|part| part.document.default.is_some());
+        for part in &self.over[whole.unwrap_or(0)..] {
+            if let Some((key, why)) = part.document.refused() {
+                return Err(Error::new(
+                    format!("cannot use {}", part.place),
+                    format!("key {key}: {why}"),
+                ));
+            }
+        }
         let mut policy = load::builtin_policy(self.base)?;
         for part in &self.over {
             policy = part.document.over(policy);
@@ -137,7 +157,14 @@ impl Custom {
         let base =
             std::iter::once(Builtin::base().source).chain(self.base.chain().map(|b| b.source));
         let over = self.over.iter().map(|part| part.source.as_slice());
-        let sources: Vec<&[u8]> = base.map(str::as_bytes).chain(over).collect();
+        let kernel = if self.over.iter().any(|part| part.document.on_kernel()) {
+            policy::running_kernel()
+        } else {
+            (0, 0)
+        };
+        let kernel = format!("Linux {}.{}", kernel.0, kernel.1);
+        let sources: Vec<&[u8]> =
+            base.map(str::as_bytes).chain(over).chain([kernel.as_bytes()]).collect();
         let entry = cache::Entry::new(dirs, &sources, caps.intersection(self.relevant()));
         let compiled = match entry.read() {
             Some(compiled) => compiled,

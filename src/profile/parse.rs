@@ -5,12 +5,11 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::capability::CapSet;
-use super::layers::{Document, FilterDocument, LandlockDocument, List};
-use super::policy::{Action, Arch, Condition, Op, Rule};
+use super::layers::{Document, LandlockDocument, List};
 use super::rlimit::{Resource, Rlimit};
-use super::schema::{self, ActionWord, INHERITED, OpWord};
+use super::schema::{self, INHERITED};
 use super::suggest::nearest;
-use super::{errno, syscalls};
+use super::values::Limit;
 
 /// Named sets of system calls, `@` and all, that every file may use.
 pub(crate) type Sets = &'static [(&'static str, &'static [&'static str])];
@@ -27,7 +26,7 @@ pub(crate) struct Problem {
     pub(crate) suggestion: Option<String>,
 }
 
-type Result<T> = std::result::Result<T, Problem>;
+pub(super) type Result<T> = std::result::Result<T, Problem>;
 
 /// `place` is what messages call the file.
 pub(crate) fn document(text: &str, place: &str, sets: Sets) -> Result<Document> {
@@ -99,14 +98,20 @@ fn list(names: Option<Vec<Spanned<String>>>) -> Option<List> {
     names.map(|names| List::of(names.into_iter().map(Spanned::into_inner).collect()))
 }
 
-struct Source<'a> {
-    text: &'a str,
-    place: &'a str,
-    sets: Sets,
+/// A file's text, and what messages call it.
+pub(super) struct Source<'a> {
+    pub(super) text: &'a str,
+    pub(super) place: &'a str,
+    pub(super) sets: Sets,
 }
 
 impl Source<'_> {
-    fn problem(&self, span: Range<usize>, message: String, suggestion: Option<&str>) -> Problem {
+    pub(super) fn problem(
+        &self,
+        span: Range<usize>,
+        message: String,
+        suggestion: Option<&str>,
+    ) -> Problem {
         let start = span.start.min(self.text.len());
         let before = self.text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |n| n + 1);
@@ -148,7 +153,7 @@ impl Source<'_> {
         Ok((self.capabilities(&names)?, names.len() < count))
     }
 
-    fn capabilities(&self, names: &[Spanned<String>]) -> Result<CapSet> {
+    pub(super) fn capabilities(&self, names: &[Spanned<String>]) -> Result<CapSet> {
         names.iter().try_fold(CapSet::EMPTY, |set, name| {
             let text = name.get_ref();
             let one = CapSet::parse(text).ok_or_else(|| {
@@ -202,7 +207,7 @@ impl Source<'_> {
         Ok(name.into_inner())
     }
 
-    fn limit(&self, name: &Spanned<String>, limit: &schema::Limit) -> Result<Rlimit> {
+    fn limit(&self, name: &Spanned<String>, limit: &Limit) -> Result<Rlimit> {
         let kind = Resource::parse(name.get_ref()).ok_or_else(|| {
             let names = Resource::EVERY.map(Resource::name);
             let message =
@@ -214,151 +219,6 @@ impl Source<'_> {
             return Err(self.problem(name.span(), message, None));
         }
         Ok(Rlimit { kind, soft: limit.soft, hard: limit.hard })
-    }
-
-    fn action(
-        &self,
-        word: &Spanned<ActionWord>,
-        errno: Option<&Spanned<String>>,
-    ) -> Result<Action> {
-        let action = match (word.get_ref(), errno) {
-            (ActionWord::Errno, None) => {
-                let message =
-                    "the action `errno` needs an error's name, such as EPERM, in its errno key";
-                return Err(self.problem(word.span(), message.to_owned(), None));
-            }
-            (ActionWord::Errno, Some(name)) => {
-                let number = errno::number(name.get_ref()).ok_or_else(|| {
-                    let message = format!(
-                        "unknown error `{}`, expected a name such as EPERM",
-                        name.get_ref()
-                    );
-                    self.problem(name.span(), message, nearest(name.get_ref(), errno::names()))
-                })?;
-                return Ok(Action::Errno(number));
-            }
-            (ActionWord::Allow, _) => Action::Allow,
-            (ActionWord::Log, _) => Action::Log,
-            (ActionWord::Kill, _) => Action::Kill,
-        };
-        match errno {
-            None => Ok(action),
-            Some(name) => {
-                let message = "an error is returned only by the action `errno`".to_owned();
-                Err(self.problem(name.span(), message, None))
-            }
-        }
-    }
-
-    fn filter(&self, seccomp: &schema::Seccomp) -> Result<FilterDocument> {
-        let architectures = seccomp.architectures.as_ref().map(|names| self.architectures(names));
-        let default = match (&seccomp.default, &seccomp.default_errno) {
-            (Some(word), errno) => Some(self.action(word, errno.as_ref())?),
-            (None, Some(errno)) => {
-                let message = "default-errno goes with default = \"errno\"".to_owned();
-                return Err(self.problem(errno.span(), message, None));
-            }
-            (None, None) => None,
-        };
-        if let (Some(word), None) = (&seccomp.default, &architectures) {
-            let message = "a filter of its own, with `default`, needs `architectures` as well";
-            return Err(self.problem(word.span(), message.to_owned(), None));
-        }
-        let mut rules: Vec<Rule> = Vec::new();
-        for group in &seccomp.group {
-            let rule = self.rule(group, &rules)?;
-            rules.push(rule);
-        }
-        Ok(FilterDocument { default, architectures: architectures.transpose()?, rules })
-    }
-
-    fn architectures(&self, names: &[Spanned<String>]) -> Result<Vec<Arch>> {
-        let parse = |name: &Spanned<String>| {
-            Arch::parse(name.get_ref()).ok_or_else(|| {
-                let names = Arch::EVERY.map(|(_, name)| name);
-                let message = format!(
-                    "unknown architecture `{}`, expected one of {}",
-                    name.get_ref(),
-                    names.join(", ")
-                );
-                self.problem(name.span(), message, nearest(name.get_ref(), names))
-            })
-        };
-        names.iter().map(parse).collect()
-    }
-
-    fn rule(&self, group: &Spanned<schema::Group>, earlier: &[Rule]) -> Result<Rule> {
-        let line = self.problem(group.span(), String::new(), None).line;
-        let group = group.get_ref();
-        let mut calls = Vec::new();
-        for name in &group.syscalls {
-            calls.extend(self.calls(name, earlier)?);
-        }
-        Ok(Rule {
-            name: group.name.clone(),
-            origin: format!("\"{}\" ({}:{line})", group.name, self.place),
-            action: self.action(&group.action, group.errno.as_ref())?,
-            syscalls: calls,
-            conditions: group.args.iter().map(|a| self.condition(a)).collect::<Result<_>>()?,
-            when: self.capabilities(&group.when_capability)?,
-            unless: self.capabilities(&group.unless_capability)?,
-            layer: 0,
-        })
-    }
-
-    /// A call's name, or the calls of a set: a group of this file whose name begins with `@`, or one that
-    /// every file has.
-    fn calls(&self, name: &Spanned<String>, earlier: &[Rule]) -> Result<Vec<String>> {
-        let text = name.get_ref();
-        if text.starts_with('@') {
-            if let Some(rule) = earlier.iter().find(|r| r.name == *text) {
-                return Ok(rule.syscalls.clone());
-            }
-            if let Some((_, calls)) = self.sets.iter().find(|(set, _)| set == text) {
-                return Ok(calls.iter().map(ToString::to_string).collect());
-            }
-            let known = self.sets.iter().map(|(set, _)| *set);
-            let known = known.chain(earlier.iter().map(|r| r.name.as_str()));
-            let message = format!("unknown set of system calls `{text}`");
-            return Err(self.problem(name.span(), message, nearest(text, known)));
-        }
-        if syscalls::is_known(text) {
-            return Ok(vec![text.clone()]);
-        }
-        let all = syscalls::all();
-        let message = format!("unknown system call `{text}`");
-        let hint = nearest(text, all.iter().map(String::as_str));
-        Err(self.problem(name.span(), message, hint))
-    }
-
-    fn condition(&self, arg: &Spanned<schema::Arg>) -> Result<Condition> {
-        let (span, arg) = (arg.span(), arg.get_ref());
-        let complain = |message: &str| Err(self.problem(span.clone(), message.to_owned(), None));
-        let mask = arg.mask.unwrap_or(u64::MAX);
-        let op = match arg.op {
-            OpWord::Eq => Op::Eq,
-            OpWord::Ne => Op::Ne,
-            OpWord::Lt => Op::Lt,
-            OpWord::Le => Op::Le,
-            OpWord::Gt => Op::Gt,
-            OpWord::Ge => Op::Ge,
-        };
-        let values = &arg.value.0;
-        if arg.index > 5 {
-            return complain("a call has six arguments: index is 0 to 5");
-        }
-        if values.is_empty() {
-            return complain("value is an empty list, expected at least one number");
-        }
-        if values.len() > 1 && !matches!(op, Op::Eq | Op::Ne) {
-            return complain("only `eq` and `ne` take several values");
-        }
-        if values.iter().any(|v| v & !mask != 0) {
-            return complain(
-                "value has bits outside mask, so that the comparison could never hold",
-            );
-        }
-        Ok(Condition { index: arg.index, mask, op, values: values.clone() })
     }
 }
 

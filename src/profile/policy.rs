@@ -12,7 +12,20 @@ pub(crate) enum Action {
     Log,
     /// Kills the whole process (Linux 4.14).
     Kill,
+    KillThread,
+    /// SIGSYS, which the program may handle.
+    Trap,
     Errno(u16),
+    /// Asks a tracer, with a number for it. Kept for conversion; no filter is made of it.
+    Trace(u16),
+    /// Asks a supervisor. Kept for conversion; no filter is made of it.
+    Notify,
+}
+
+impl Action {
+    pub(crate) fn permits(self) -> bool {
+        matches!(self, Action::Allow | Action::Log)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,19 +35,57 @@ pub(crate) enum Arch {
     X32,
     Aarch64,
     Arm,
+    /// Whatever the machine's own is.
+    Native,
+    /// Of machines that sbx does not run on.
+    Foreign(&'static str),
 }
 
+/// libseccomp's other architectures: files that are shared between machines name them.
+const FOREIGN: [&str; 17] = [
+    "loongarch64",
+    "m68k",
+    "mips",
+    "mips64",
+    "mips64n32",
+    "mipsel",
+    "mipsel64",
+    "mipsel64n32",
+    "parisc",
+    "parisc64",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sh",
+];
+
 impl Arch {
-    pub(crate) const EVERY: [(Arch, &'static str); 5] = [
+    pub(crate) const EVERY: [(Arch, &'static str); 6] = [
         (Arch::X86_64, "x86_64"),
         (Arch::X86, "x86"),
         (Arch::X32, "x32"),
         (Arch::Aarch64, "aarch64"),
         (Arch::Arm, "arm"),
+        (Arch::Native, "native"),
     ];
 
     pub(crate) fn parse(name: &str) -> Option<Arch> {
-        Self::EVERY.into_iter().find(|(_, n)| *n == name).map(|(arch, _)| arch)
+        let own = Self::EVERY.into_iter().find(|(_, n)| *n == name).map(|(arch, _)| arch);
+        own.or_else(|| FOREIGN.into_iter().find(|n| *n == name).map(Arch::Foreign))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Arch::Foreign(name) => name,
+            _ => Self::EVERY.into_iter().find(|(a, _)| *a == self).map_or("", |(_, name)| name),
+        }
+    }
+
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        Self::EVERY.into_iter().map(|(_, name)| name).chain(FOREIGN)
     }
 
     /// The machine that can run calls of this architecture.
@@ -42,6 +93,8 @@ impl Arch {
         match self {
             Arch::X86_64 | Arch::X86 | Arch::X32 => "x86_64",
             Arch::Aarch64 | Arch::Arm => "aarch64",
+            Arch::Native => "native",
+            Arch::Foreign(name) => name,
         }
     }
 }
@@ -68,6 +121,40 @@ pub(crate) struct Condition {
     pub(crate) values: Vec<u64>,
 }
 
+/// The hosts for which a rule exists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HostNeeds {
+    /// The machine's own architecture is one of these; empty for any,
+    pub(crate) when: Vec<Arch>,
+    /// and none of these.
+    pub(crate) unless: Vec<Arch>,
+    /// Linux at least of this version,
+    pub(crate) min_kernel: Option<(u16, u16)>,
+    /// and older than this one.
+    pub(crate) below_kernel: Option<(u16, u16)>,
+}
+
+impl HostNeeds {
+    pub(crate) fn met_on(&self, machine: &str, kernel: impl Fn() -> (u16, u16)) -> bool {
+        let named = |list: &[Arch]| list.iter().any(|arch| arch.name() == machine);
+        (self.when.is_empty() || named(&self.when))
+            && !named(&self.unless)
+            && self.min_kernel.is_none_or(|least| kernel() >= least)
+            && self.below_kernel.is_none_or(|end| kernel() < end)
+    }
+
+    pub(crate) fn on_kernel(&self) -> bool {
+        self.min_kernel.is_some() || self.below_kernel.is_some()
+    }
+}
+
+/// Of the running kernel; 0.0 where it cannot be told, so that nothing is taken to be there.
+pub(crate) fn running_kernel() -> (u16, u16) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     /// The group's.
@@ -82,6 +169,14 @@ pub(crate) struct Rule {
     pub(crate) when: CapSet,
     /// and none of these.
     pub(crate) unless: CapSet,
+    /// Names that this libseccomp does not know: nothing is decided about them.
+    pub(crate) unknown: Vec<String>,
+    /// One condition is enough.
+    pub(crate) any: bool,
+    pub(crate) host: HostNeeds,
+    /// Where rules of this layer contradict each other, they are merged as libseccomp does: the first
+    /// one without conditions says all there is to say of a call.
+    pub(crate) merged: bool,
     /// What a higher layer says of a call goes before what lower ones say.
     pub(crate) layer: u16,
 }
@@ -141,10 +236,9 @@ impl Policy {
     /// What the rules of one layer say; they must agree.
     fn layer(&self, layer: u16, caps: CapSet) -> Result<BTreeMap<&str, Draft<'_>>, Contradiction> {
         let mut drafts: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
-        let active = self.rules.iter().filter(|r| {
-            r.layer == layer && caps.contains(r.when) && caps.intersection(r.unless).is_empty()
-        });
-        for rule in active {
+        // Runtimes hand libseccomp no rule that says what the default says.
+        let idle = |r: &Rule| r.merged && r.action == self.default;
+        for rule in self.active(caps).filter(|r| r.layer == layer && !idle(r)) {
             for name in &rule.syscalls {
                 let draft = drafts.entry(name).or_default();
                 let earlier = if rule.conditions.is_empty() {
@@ -158,7 +252,7 @@ impl Policy {
                         }
                     }
                 };
-                if earlier.action != rule.action {
+                if earlier.action != rule.action && !rule.merged {
                     return Err(Contradiction {
                         syscall: name.clone(),
                         first: earlier.origin.clone(),
@@ -167,7 +261,17 @@ impl Policy {
                 }
             }
         }
+        for draft in drafts.values_mut().filter(|d| d.otherwise.is_some_and(|r| r.merged)) {
+            draft.cases.clear();
+        }
         Ok(drafts)
+    }
+
+    /// The rules that exist for a set of capabilities.
+    pub(crate) fn active(&self, caps: CapSet) -> impl Iterator<Item = &Rule> {
+        self.rules
+            .iter()
+            .filter(move |r| caps.contains(r.when) && caps.intersection(r.unless).is_empty())
     }
 }
 
@@ -202,7 +306,7 @@ impl Verdict {
     /// Whether some arguments let the call through.
     pub(crate) fn may_allow(&self) -> bool {
         let mut actions = self.cases.iter().map(|(_, a)| *a).chain([self.otherwise]);
-        actions.any(|a| matches!(a, Action::Allow | Action::Log))
+        actions.any(Action::permits)
     }
 }
 
@@ -219,6 +323,10 @@ mod tests {
             conditions: vec![],
             when,
             unless,
+            unknown: vec![],
+            any: false,
+            host: HostNeeds::default(),
+            merged: false,
             layer: 0,
         }
     }

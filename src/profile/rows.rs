@@ -123,9 +123,7 @@ pub(super) fn calls(policy: &Policy, caps: CapSet) -> Vec<Row> {
 }
 
 fn architectures(policy: &Policy) -> String {
-    let named = super::policy::Arch::EVERY.into_iter();
-    let listed = named.filter(|(arch, _)| policy.architectures.contains(arch));
-    listed.map(|(_, name)| name).collect::<Vec<_>>().join(" ")
+    policy.architectures.iter().map(|arch| arch.name()).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn action(action: Action) -> String {
@@ -133,6 +131,10 @@ pub(super) fn action(action: Action) -> String {
         Action::Allow => "allow".to_owned(),
         Action::Log => "log".to_owned(),
         Action::Kill => "kill".to_owned(),
+        Action::KillThread => "kill-thread".to_owned(),
+        Action::Trap => "trap".to_owned(),
+        Action::Notify => "notify".to_owned(),
+        Action::Trace(number) => format!("trace {number}"),
         Action::Errno(number) => match errno::name(number) {
             Some(name) => format!("errno {name}"),
             None => format!("errno {number}"),

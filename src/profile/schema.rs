@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use toml::Spanned;
+
+use super::values::{Architectures, Errno, Limit, Number, Values};
 
 /// Every key and every word of a fixed choice, for suggestions.
 pub(crate) const WORDS: &[&str] = &[
@@ -49,14 +50,25 @@ pub(crate) const WORDS: &[&str] = &[
     "default",
     "default-errno",
     "architectures",
+    "import",
+    "conflicts",
+    "flags",
+    "listener-path",
+    "listener-metadata",
     "group",
     "name",
     "action",
     "errno",
     "syscalls",
+    "optional-syscalls",
     "args",
+    "match",
     "when-capability",
     "unless-capability",
+    "when-architecture",
+    "unless-architecture",
+    "min-kernel",
+    "below-kernel",
     "index",
     "mask",
     "op",
@@ -64,6 +76,14 @@ pub(crate) const WORDS: &[&str] = &[
     "allow",
     "log",
     "kill",
+    "kill-thread",
+    "trap",
+    "trace",
+    "notify",
+    "all",
+    "any",
+    "error",
+    "libseccomp",
 ];
 
 /// In a list: what the list was in the profile that is extended.
@@ -173,8 +193,16 @@ pub(crate) enum Scope {
 pub(crate) struct Seccomp {
     /// Without it the groups are laid over those of the profile that is extended.
     pub(crate) default: Option<Spanned<ActionWord>>,
-    pub(crate) default_errno: Option<Spanned<String>>,
-    pub(crate) architectures: List,
+    pub(crate) default_errno: Option<Spanned<Errno>>,
+    pub(crate) architectures: Option<Spanned<Architectures>>,
+    /// A filter in JSON, below the groups of this file.
+    pub(crate) import: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) conflicts: Conflicts,
+    #[serde(default)]
+    pub(crate) flags: Vec<String>,
+    pub(crate) listener_path: Option<String>,
+    pub(crate) listener_metadata: Option<String>,
     #[serde(default)]
     pub(crate) group: Vec<Spanned<Group>>,
 }
@@ -182,32 +210,67 @@ pub(crate) struct Seccomp {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Group {
+    #[serde(default)]
     pub(crate) name: String,
     pub(crate) action: Spanned<ActionWord>,
-    pub(crate) errno: Option<Spanned<String>>,
+    pub(crate) errno: Option<Spanned<Errno>>,
+    #[serde(default)]
     pub(crate) syscalls: Vec<Spanned<String>>,
+    /// As `syscalls`, and no error where libseccomp does not know one.
+    #[serde(default)]
+    pub(crate) optional_syscalls: Vec<Spanned<String>>,
     #[serde(default)]
     pub(crate) args: Vec<Spanned<Arg>>,
+    #[serde(default, rename = "match")]
+    pub(crate) combined: Combined,
     #[serde(default)]
     pub(crate) when_capability: Vec<Spanned<String>>,
     #[serde(default)]
     pub(crate) unless_capability: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) when_architecture: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) unless_architecture: Vec<Spanned<String>>,
+    pub(crate) min_kernel: Option<Spanned<String>>,
+    pub(crate) below_kernel: Option<Spanned<String>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ActionWord {
     Allow,
     Log,
     Kill,
+    KillThread,
+    Trap,
     Errno,
+    Trace,
+    Notify,
+}
+
+/// What groups say that contradict each other.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Conflicts {
+    #[default]
+    Error,
+    Libseccomp,
+}
+
+/// How many of a group's `args` must hold.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Combined {
+    #[default]
+    All,
+    Any,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Arg {
     pub(crate) index: u8,
-    pub(crate) mask: Option<u64>,
+    pub(crate) mask: Option<Number>,
     pub(crate) op: OpWord,
     pub(crate) value: Values,
 }
@@ -221,104 +284,4 @@ pub(crate) enum OpWord {
     Le,
     Gt,
     Ge,
-}
-
-/// One number or several. Not an untagged enum: its errors would not say what was expected.
-pub(crate) struct Values(pub(crate) Vec<u64>);
-
-impl<'de> Deserialize<'de> for Values {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Numbers;
-        impl<'de> Visitor<'de> for Numbers {
-            type Value = Values;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number of 0 or more, or a list of them")
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Values, E> {
-                let v =
-                    u64::try_from(v).map_err(|_| E::invalid_value(Unexpected::Signed(v), &self))?;
-                Ok(Values(vec![v]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Values, A::Error> {
-                let mut values = Vec::new();
-                while let Some(v) = seq.next_element()? {
-                    values.push(v);
-                }
-                Ok(Values(values))
-            }
-        }
-        deserializer.deserialize_any(Numbers)
-    }
-}
-
-/// `core = 0`, `core = "unlimited"`, or `nofile = { soft = 1024, hard = 4096 }`.
-pub(crate) struct Limit {
-    pub(crate) soft: Option<u64>,
-    pub(crate) hard: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Amount(#[serde(deserialize_with = "amount")] Option<u64>);
-
-struct AmountVisitor;
-
-impl Visitor<'_> for AmountVisitor {
-    type Value = Option<u64>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a number of 0 or more, or \"unlimited\"")
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Option<u64>, E> {
-        u64::try_from(v).map(Some).map_err(|_| E::invalid_value(Unexpected::Signed(v), &self))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Option<u64>, E> {
-        if v == "unlimited" { Ok(None) } else { Err(E::invalid_value(Unexpected::Str(v), &self)) }
-    }
-}
-
-fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    deserializer.deserialize_any(AmountVisitor)
-}
-
-impl<'de> Deserialize<'de> for Limit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Limit;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number of 0 or more, \"unlimited\", or { soft = …, hard = … }")
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Limit, E> {
-                AmountVisitor.visit_i64(v).map(|v| Limit { soft: v, hard: v })
-            }
-
-            fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Limit, E> {
-                AmountVisitor.visit_str(v).map(|v| Limit { soft: v, hard: v })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Limit, A::Error> {
-                let (mut soft, mut hard) = (None, None);
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "soft" => soft = Some(map.next_value::<Amount>()?.0),
-                        "hard" => hard = Some(map.next_value::<Amount>()?.0),
-                        other => return Err(A::Error::unknown_field(other, &["soft", "hard"])),
-                    }
-                }
-                Ok(Limit {
-                    soft: soft.ok_or_else(|| A::Error::missing_field("soft"))?,
-                    hard: hard.ok_or_else(|| A::Error::missing_field("hard"))?,
-                })
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
 }

@@ -12,8 +12,12 @@ use crate::profile::policy::relevant;
 const THEIRS: &str = "/usr/share/containers/seccomp.json";
 
 fn theirs() -> Option<Policy> {
+    theirs_text().map(|json| docker::policy(&json))
+}
+
+pub(super) fn theirs_text() -> Option<String> {
     match std::fs::read_to_string(THEIRS) {
-        Ok(json) => Some(docker::policy(&json)),
+        Ok(json) => Some(json),
         Err(e) => {
             // Seen with --nocapture, and in CI's list of skips.
             eprintln!(
@@ -28,13 +32,10 @@ fn passes(decision: Decision) -> bool {
     matches!(decision, Decision::Allow | Decision::Log)
 }
 
-/// Calls `visit(name, ours, theirs)` for every number, architecture and interesting argument.
-fn walk(granted: CapSet, other: &Policy, mut visit: impl FnMut(&str, Data, bool, bool)) {
-    let own = default_policy();
-    let (a, b) = (compile(&own, granted).unwrap().program, docker::program(other, granted));
-    let mut values = interesting(&own);
-    values.extend(interesting(other));
-    let conditional: BTreeSet<&str> = [&own, other]
+/// Calls `visit(name, call)` for every number, architecture and argument that the policies may look at.
+fn decisions(policies: &[&Policy], mut visit: impl FnMut(&str, Data)) {
+    let values: BTreeSet<u64> = policies.iter().flat_map(|p| interesting(p)).collect();
+    let conditional: BTreeSet<&str> = policies
         .iter()
         .flat_map(|p| p.rules.iter().filter(|r| !r.conditions.is_empty()))
         .flat_map(|r| r.syscalls.iter().map(String::as_str))
@@ -45,15 +46,7 @@ fn walk(granted: CapSet, other: &Policy, mut visit: impl FnMut(&str, Data, bool,
         for nr in (0..1100).map(|n| n | bit) {
             let name =
                 ScmpSyscall::from_raw_syscall(nr).get_name_by_arch(table).unwrap_or_default();
-            let mut try_args = |args: [u64; 6]| {
-                let data = Data { nr, arch, args };
-                visit(
-                    &name,
-                    data,
-                    passes(interpreter::run(&a, data)),
-                    passes(interpreter::run(&b, data)),
-                );
-            };
+            let mut try_args = |args: [u64; 6]| visit(&name, Data { nr, arch, args });
             try_args([0; 6]);
             if conditional.contains(name.as_str()) {
                 for v in &values {
@@ -71,6 +64,35 @@ fn walk(granted: CapSet, other: &Policy, mut visit: impl FnMut(&str, Data, bool,
                 }
             }
         }
+    }
+}
+
+/// Calls `visit(name, call, ours, theirs)`, with whether either filter permits the call.
+fn walk(granted: CapSet, other: &Policy, mut visit: impl FnMut(&str, Data, bool, bool)) {
+    let own = default_policy();
+    let (a, b) = (compile(&own, granted).unwrap().program, docker::program(other, granted));
+    decisions(&[&own, other], |name, data| {
+        visit(name, data, passes(interpreter::run(&a, data)), passes(interpreter::run(&b, data)));
+    });
+}
+
+/// What a start makes of podman's file is what podman's runtime makes of it.
+#[test]
+fn podmans_file_means_here_what_it_means_there() {
+    let Some(theirs) = theirs() else { return };
+    let mut sets = vec![base_caps(), CapSet::EMPTY, CapSet::ALL];
+    sets.extend(relevant(&theirs.rules).names().map(|name| base_caps().union(caps(name))));
+    for granted in sets {
+        let own = compile(&theirs, granted).unwrap().program;
+        let other = docker::program(&theirs, granted);
+        decisions(&[&theirs], |name, data| {
+            // libseccomp compares the lower halves only where pointers have 32 bits, as on x32.
+            if data.nr & X32_BIT != 0 && data.args.iter().any(|a| *a > u64::from(u32::MAX)) {
+                return;
+            }
+            let (own, other) = (interpreter::run(&own, data), interpreter::run(&other, data));
+            assert_eq!(own, other, "{name} {data:x?} with {granted:?}");
+        });
     }
 }
 

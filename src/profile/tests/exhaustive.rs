@@ -37,7 +37,10 @@ fn model(policy: &Policy, granted: CapSet, name: &str, args: [u64; 6]) -> Decisi
         Action::Allow => Decision::Allow,
         Action::Log => Decision::Log,
         Action::Kill => Decision::Kill,
+        Action::KillThread => Decision::KillThread,
+        Action::Trap => Decision::Trap,
         Action::Errno(n) => Decision::Errno(n),
+        other => panic!("no filter is made of {other:?}"),
     }
 }
 
@@ -116,6 +119,7 @@ fn agree_on(policy: &Policy, granted: CapSet, machine: &'static str) {
             Arch::X86 => X86,
             Arch::Aarch64 => AARCH64,
             Arch::Arm => ARM,
+            other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(filtered, listed, "{machine}");
@@ -194,8 +198,9 @@ fn every_operator_action_and_width_compiles_to_what_it_says() {
                  args = [{{ index = {n}, op = \"{op}\", value = {value}{mask} }}]\n"
             );
         }
+        let rest = ["kill", "kill-thread", "trap"][n % 3];
         text += &format!(
-            "[[seccomp.group]]\nname = \"{call} rest\"\naction = \"kill\"\nsyscalls = [\"{call}\"]\n"
+            "[[seccomp.group]]\nname = \"{call} rest\"\naction = \"{rest}\"\nsyscalls = [\"{call}\"]\n"
         );
     }
     text += "[[seccomp.group]]\nname = \"both\"\naction = \"allow\"\nsyscalls = [\"futex\"]\nargs = \

@@ -38,6 +38,8 @@ pub(super) enum Decision {
     Allow,
     Log,
     Kill,
+    KillThread,
+    Trap,
     Errno(u16),
     Other(u32),
 }
@@ -76,6 +78,8 @@ fn decision(k: u32) -> Decision {
         0x7fff_0000 => Decision::Allow,
         0x7ffc_0000 => Decision::Log,
         0x8000_0000 => Decision::Kill,
+        0 => Decision::KillThread,
+        0x0003_0000 => Decision::Trap,
         0x0005_0000 => Decision::Errno((k & 0xffff) as u16),
         _ => Decision::Other(k),
     }

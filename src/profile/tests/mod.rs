@@ -1,6 +1,7 @@
 //! Tests of what the compiled programs decide.
 
 mod compare;
+mod conversion;
 mod decisions;
 mod docker;
 mod exhaustive;

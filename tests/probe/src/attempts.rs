@@ -83,7 +83,22 @@ pub(crate) fn native() -> Results {
     }));
     results.push(result("clone", || child_ends(call(libc::SYS_clone, padded(&[SIGCHLD])))));
     results.push(result("thread", thread));
+    results.push(result("acct in a thread", || {
+        std::thread::Builder::new()
+            .spawn(|| call(libc::SYS_acct, padded(&[ascii(c"/nonexistent-sbx-probe")])))
+            .map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))?;
+        alone()
+    }));
     results
+}
+
+/// Waits for the end of the other threads, however they end: one that is killed cannot be joined.
+fn alone() -> Outcome {
+    let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    while threads() > 1 {
+        std::thread::yield_now();
+    }
+    Ok(0)
 }
 
 pub(crate) fn int80() -> Results {
