@@ -133,6 +133,9 @@ _sbx() {
             sbx__subcmd__profile,ls)
                 cmd="sbx__subcmd__profile__subcmd__ls"
                 ;;
+            sbx__subcmd__profile,schema)
+                cmd="sbx__subcmd__profile__subcmd__schema"
+                ;;
             sbx__subcmd__profile,show)
                 cmd="sbx__subcmd__profile__subcmd__show"
                 ;;
@@ -665,7 +668,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__profile)
-            opts="-h --help check convert diff ls show"
+            opts="-h --help check convert diff ls schema show"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -726,6 +729,20 @@ _sbx() {
             ;;
         sbx__subcmd__profile__subcmd__ls)
             opts="-q -h --quiet --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__profile__subcmd__schema)
+            opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -136,6 +136,16 @@ fn mistakes_are_found_before_a_start() {
 }
 
 #[test]
+fn editors_get_a_schema() {
+    let world = World::new();
+    let printed = world.sbx(["profile", "schema"]).ok();
+    let schema: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    let calls = schema.pointer("/properties/seccomp/properties/group/items/properties/syscalls");
+    assert!(calls.unwrap().to_string().contains("\"openat2\""));
+}
+
+#[test]
 fn strict_leaves_nothing_but_computing() {
     let world = World::new();
     let script = "grep -c 'Cap.*0000000000000000' /proc/self/status; \

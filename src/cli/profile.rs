@@ -19,6 +19,7 @@ pub(crate) enum ProfileVerb {
     Convert(ConvertArgs),
     Diff(DiffArgs),
     Ls(LsArgs),
+    Schema(SchemaArgs),
     Show(ShowArgs),
 }
 
@@ -83,6 +84,13 @@ pub(crate) struct LsArgs {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// Print the JSON Schema of profiles, for editors
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+        sbx profile schema > profile.schema.json\n\n\
+        A first line `#:schema ./profile.schema.json` tells taplo and Even Better TOML of it.")]
+pub(crate) struct SchemaArgs {}
 
 /// Print a profile
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ use crate::host::dirs::Dirs;
 use crate::profile::Profile;
 use crate::profile::catalog::{self, Known};
 use crate::profile::convert;
+use crate::profile::json_schema;
 use crate::profile::rows::Row;
 
 pub(crate) fn profile(verb: &ProfileVerb) -> Result<u8> {
@@ -24,6 +25,10 @@ pub(crate) fn profile(verb: &ProfileVerb) -> Result<u8> {
         ProfileVerb::Convert(args) => convert_filter(args),
         ProfileVerb::Diff(args) => diff(args, &dirs),
         ProfileVerb::Ls(args) => ls(args, &dirs),
+        ProfileVerb::Schema(_) => {
+            output::print(&format!("{:#}\n", json_schema::schema()))?;
+            Ok(0)
+        }
         ProfileVerb::Show(args) => show(args, &dirs),
     }
 }

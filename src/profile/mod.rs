@@ -14,6 +14,7 @@ pub(crate) mod convert;
 mod errno;
 mod groups;
 mod json;
+pub(crate) mod json_schema;
 mod layers;
 mod load;
 mod parse;

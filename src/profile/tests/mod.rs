@@ -6,6 +6,7 @@ mod decisions;
 mod docker;
 mod exhaustive;
 mod interpreter;
+mod json_schema;
 mod layering;
 mod loading;
 
