@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 #[allow(dead_code, reason = "the crate uses the rest of these modules")]
 #[path = "src/profile"]
 mod profile {
+    pub(crate) mod arch;
     pub(crate) mod bpf;
     pub(crate) mod capability;
     pub(crate) mod compile;

@@ -139,6 +139,9 @@ _sbx() {
             sbx__subcmd__profile,show)
                 cmd="sbx__subcmd__profile__subcmd__show"
                 ;;
+            sbx__subcmd__profile,test)
+                cmd="sbx__subcmd__profile__subcmd__test"
+                ;;
             sbx__subcmd__system,check)
                 cmd="sbx__subcmd__system__subcmd__check"
                 ;;
@@ -668,7 +671,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__profile)
-            opts="-h --help check convert diff ls schema show"
+            opts="-h --help check convert diff ls schema show test"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -762,6 +765,32 @@ _sbx() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__profile__subcmd__test)
+            opts="-h --cap-add --cap-drop --arch --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --cap-add)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cap-drop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -174,13 +174,14 @@ complete -c sbx -n "__fish_sbx_using_subcommand login" -s h -l help -d 'Print he
 complete -c sbx -n "__fish_sbx_using_subcommand logout" -l authfile -d 'The file [default: $XDG_RUNTIME_DIR/containers/auth.json]' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand logout" -s a -l all -d 'All logins of the file'
 complete -c sbx -n "__fish_sbx_using_subcommand logout" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show" -f -a "check" -d 'Check profiles: keys, words, system calls, contradictions, and what they extend'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show" -f -a "convert" -d 'Convert a filter between TOML and JSON, to standard output'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show" -f -a "diff" -d 'Show what two profiles say differently'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show" -f -a "ls" -d 'List the built-in profiles and yours'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show" -f -a "schema" -d 'Print the JSON Schema of profiles, for editors'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show" -f -a "show" -d 'Print a profile'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show test" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show test" -f -a "check" -d 'Check profiles: keys, words, system calls, contradictions, and what they extend'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show test" -f -a "convert" -d 'Convert a filter between TOML and JSON, to standard output'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show test" -f -a "diff" -d 'Show what two profiles say differently'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show test" -f -a "ls" -d 'List the built-in profiles and yours'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show test" -f -a "schema" -d 'Print the JSON Schema of profiles, for editors'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show test" -f -a "show" -d 'Print a profile'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from check convert diff ls schema show test" -f -a "test" -d 'Try system calls on the filter that a start would install, and say which group decides'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from convert" -l to -d 'To which format: docker from TOML, toml from JSON, unless it is given' -r -f -a "docker\t''
 oci\t''
@@ -195,6 +196,11 @@ complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcomm
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l resolved -d 'Every value, also those of the profiles that it extends'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l json -d 'With --resolved: as JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from test" -l cap-add -d 'With a capability beyond the profile\'s' -r
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from test" -l cap-drop -d 'Without a capability of the profile\'s' -r
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from test" -l arch -d 'Through which table of calls, such as x86 for those of 32-bit programs' -r
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from test" -l json -d 'Print as JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s a -l all -d 'Those that have ended, too'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s q -l quiet -d 'Ids only'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l json -d 'As JSON'

@@ -146,6 +146,31 @@ fn editors_get_a_schema() {
 }
 
 #[test]
+fn a_call_is_tried_without_being_made() {
+    let world = World::new();
+    let test = |args: &[&str]| world.sbx(["profile", "test"]).args(args).ok();
+    let said = test(&["strict", "--", "socket", "AF_INET", "SOCK_STREAM", "0"]);
+    assert!(
+        said.starts_with("socket(0x2, 0x1, 0x0) on x86_64: errno EAFNOSUPPORT, by group"),
+        "{said}"
+    );
+    assert!(said.contains("\"socket: nothing else\" (built-in profile strict:"), "{said}");
+    let said = test(&["default", "--arch", "x86", "--", "unshare", "CLONE_NEWUSER"]);
+    assert!(said.starts_with("unshare(0x10000000) on x86: errno EPERM"), "{said}");
+    assert!(
+        test(&["--cap-add", "SYS_ADMIN", "default", "--", "mount"]).contains(": allow, by group")
+    );
+    let calls = "mount\n\n# families\nsocket AF_ALG # not here\n";
+    let json = world.sbx(["profile", "test", "--json", "default"]).input(calls).ok();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json[0]["Errno"], &json[1]["Errno"]), (&"EPERM".into(), &"EPERM".into()));
+    assert_eq!(json[1]["Args"], serde_json::json!([38]));
+    assert!(json[1]["Place"].as_str().unwrap().starts_with("built-in profile default:"));
+    let said = world.sbx(["profile", "test", "default", "--", "mont"]).fails(125);
+    assert!(said.contains("did you mean `mount`"), "{said}");
+}
+
+#[test]
 fn strict_leaves_nothing_but_computing() {
     let world = World::new();
     let script = "grep -c 'Cap.*0000000000000000' /proc/self/status; \

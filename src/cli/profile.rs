@@ -21,6 +21,7 @@ pub(crate) enum ProfileVerb {
     Ls(LsArgs),
     Schema(SchemaArgs),
     Show(ShowArgs),
+    Test(TestArgs),
 }
 
 /// Check profiles: keys, words, system calls, contradictions, and what they extend
@@ -108,4 +109,33 @@ pub(crate) struct ShowArgs {
     /// With --resolved: as JSON
     #[arg(long, requires = "resolved")]
     pub(crate) json: bool,
+}
+
+/// Try system calls on the filter that a start would install, and say which group decides
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+        sbx profile test default -- mount\n  \
+        sbx profile test strict -- socket AF_INET SOCK_STREAM 0\n  \
+        sbx profile test --cap-add SYS_ADMIN default -- clone CLONE_NEWUSER\n  \
+        sbx profile test default <calls             one a line\n\n\
+        Nothing is called: the filter is run on the numbers.")]
+pub(crate) struct TestArgs {
+    /// A built-in name, a name of yours, or a file
+    #[arg(value_name = "PROFILE")]
+    pub(crate) profile: OsString,
+    /// With a capability beyond the profile's
+    #[arg(long, value_name = "CAPABILITY")]
+    pub(crate) cap_add: Vec<String>,
+    /// Without a capability of the profile's
+    #[arg(long, value_name = "CAPABILITY")]
+    pub(crate) cap_drop: Vec<String>,
+    /// Through which table of calls, such as x86 for those of 32-bit programs
+    #[arg(long, value_name = "ARCHITECTURE")]
+    pub(crate) arch: Option<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A system call and its arguments, as numbers or by name; from standard input without it
+    #[arg(value_name = "SYSCALL [ARG]...", last = true, allow_hyphen_values = true)]
+    pub(crate) call: Vec<String>,
 }

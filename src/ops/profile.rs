@@ -1,5 +1,7 @@
 //! `sbx profile`.
 
+mod trial;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
@@ -30,6 +32,7 @@ pub(crate) fn profile(verb: &ProfileVerb) -> Result<u8> {
             Ok(0)
         }
         ProfileVerb::Show(args) => show(args, &dirs),
+        ProfileVerb::Test(args) => trial::test(args, &dirs),
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
 pub(crate) const JUMP_EQ: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 pub(crate) const JUMP_GT: u16 = 0x25; // BPF_JMP | BPF_JGT | BPF_K
 pub(crate) const JUMP_GE: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
+pub(crate) const JUMP_SET: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
 pub(crate) const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 /// BPF_MAXINSNS, the kernel's bound on one program.
@@ -52,6 +53,14 @@ pub(crate) fn return_value(action: Action) -> u32 {
         Action::Log => 0x7ffc_0000,
         Action::Allow => 0x7fff_0000,
     }
+}
+
+/// The action behind a filter's return value.
+pub(crate) fn action(value: u32) -> Option<Action> {
+    let data = (value & 0xffff) as u16;
+    let plain = [Action::Allow, Action::Log, Action::Kill, Action::KillThread, Action::Trap];
+    let found = plain.into_iter().find(|action| return_value(*action) == value);
+    found.or_else(|| (value >> 16 == 5).then_some(Action::Errno(data)))
 }
 
 /// Too many comparisons for the 8-bit jumps of one rule.

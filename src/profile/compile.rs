@@ -159,10 +159,10 @@ fn carried_out(policy: &Policy, caps: CapSet) -> Result<(), Failure> {
     }
     for rule in policy.active(caps) {
         if let Some(why) = refused(rule.action) {
-            return Err(Failure::NoSuchAction(format!("group {}", rule.origin), why));
+            return Err(Failure::NoSuchAction(format!("group {}", rule.origin()), why));
         }
         if policy.default.permits() && !rule.action.permits() && !rule.unknown.is_empty() {
-            return Err(Failure::Unknown(rule.origin.clone(), rule.unknown.clone()));
+            return Err(Failure::Unknown(rule.origin(), rule.unknown.clone()));
         }
     }
     Ok(())

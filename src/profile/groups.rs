@@ -145,7 +145,7 @@ impl Source<'_> {
         calls.extend(known);
         Ok(Rule {
             name: group.name.clone(),
-            origin: origin(&group.name, &calls, &format!("{}:{line}", self.place)),
+            place: format!("{}:{line}", self.place),
             action: self.action(&group.action, group.errno.as_ref())?,
             syscalls: calls,
             conditions: group.args.iter().map(|a| self.condition(a)).collect::<Result<_>>()?,
@@ -217,15 +217,6 @@ impl Source<'_> {
             );
         }
         Ok(Condition { index: arg.index, mask, op, values: values.clone() })
-    }
-}
-
-/// What messages call a group.
-pub(crate) fn origin(name: &str, calls: &[String], place: &str) -> String {
-    match (name, calls) {
-        ("", [first, ..]) => format!("of {first} ({place})"),
-        ("", []) => format!("without a name ({place})"),
-        _ => format!("\"{name}\" ({place})"),
     }
 }
 

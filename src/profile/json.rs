@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::capability::CapSet;
-use super::groups::{kernel_version, origin};
+use super::groups::kernel_version;
 use super::layers::{Architectures, FilterDocument};
 use super::parse::Problem;
 use super::policy::{Action, Arch, Condition, HostNeeds, Op, Rule};
@@ -214,14 +214,13 @@ fn action(word: &str, number: Option<u16>) -> Result<Action> {
 fn rule(group: &Group, place: &str) -> Result<Rule> {
     let names = group.names.iter().flatten().chain(&group.name).cloned();
     let (calls, unknown): (Vec<_>, Vec<_>) = names.partition(|name| syscalls::is_known(name));
-    let name = group.comment.clone().unwrap_or_default();
     let args = group.args.as_deref().unwrap_or_default();
     let indices: BTreeSet<u8> = args.iter().map(|arg| arg.index).collect();
     let (includes, excludes) = (group.includes.clone(), group.excludes.clone());
     let (includes, excludes) = (includes.unwrap_or_default(), excludes.unwrap_or_default());
     Ok(Rule {
-        origin: origin(&name, &calls, place),
-        name,
+        place: place.to_owned(),
+        name: group.comment.clone().unwrap_or_default(),
         action: action(&group.action, number(group.errno_ret, group.errno.as_deref())?)?,
         syscalls: calls,
         conditions: args.iter().map(condition).collect::<Result<_>>()?,

@@ -1,7 +1,8 @@
 //! What one file says, and what files say together.
 
+use super::arch::running_kernel;
 use super::capability::CapSet;
-use super::policy::{Action, Arch, Policy, Rule, running_kernel};
+use super::policy::{Action, Arch, Policy, Rule};
 use super::rlimit::Rlimit;
 use super::schema::{INHERITED, Need, Scope};
 

@@ -1,9 +1,11 @@
 //! Profiles: what a sandbox may do, as one TOML file says it. `docs/profiles.md` explains the keys.
 //!
 //! build.rs includes the modules from text to BPF, so these reach each other by `super` and nothing
-//! else of the crate: bpf, capability, compile, errno, groups, layers, parse, policy, ranges, rlimit,
+//! else of the crate: arch, bpf, capability, compile, errno, groups, layers, parse, policy, ranges, rlimit,
 //! schema, search, suggest, syscalls, values.
 
+mod arch;
+mod arguments;
 mod bpf;
 mod builtin;
 mod cache;
@@ -13,6 +15,7 @@ mod compile;
 pub(crate) mod convert;
 mod errno;
 mod groups;
+mod interpreter;
 mod json;
 pub(crate) mod json_schema;
 mod layers;
@@ -28,6 +31,7 @@ mod suggest;
 mod syscalls;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trial;
 mod values;
 
 use std::borrow::Cow;
@@ -40,6 +44,7 @@ use builtin::Builtin;
 pub(crate) use capability::CapSet;
 use layers::FilterDocument;
 pub(crate) use layers::{Landlock, Settings};
+pub(crate) use policy::Arch;
 use policy::Policy;
 pub(crate) use rlimit::{Resource, Rlimit};
 pub(crate) use schema::Scope;
@@ -159,7 +164,7 @@ impl Custom {
             std::iter::once(Builtin::base().source).chain(self.base.chain().map(|b| b.source));
         let over = self.over.iter().map(|part| part.source.as_slice());
         let kernel = if self.over.iter().any(|part| part.document.on_kernel()) {
-            policy::running_kernel()
+            arch::running_kernel()
         } else {
             (0, 0)
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+pub(crate) use super::arch::{Arch, HostNeeds};
 use super::capability::CapSet;
 
 /// What happens to a call; see `seccomp(2)`, "Filter return values".
@@ -29,77 +30,6 @@ impl Action {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Arch {
-    X86_64,
-    X86,
-    X32,
-    Aarch64,
-    Arm,
-    /// Whatever the machine's own is.
-    Native,
-    /// Of machines that sbx does not run on.
-    Foreign(&'static str),
-}
-
-/// libseccomp's other architectures: files that are shared between machines name them.
-const FOREIGN: [&str; 17] = [
-    "loongarch64",
-    "m68k",
-    "mips",
-    "mips64",
-    "mips64n32",
-    "mipsel",
-    "mipsel64",
-    "mipsel64n32",
-    "parisc",
-    "parisc64",
-    "ppc",
-    "ppc64",
-    "ppc64le",
-    "riscv64",
-    "s390",
-    "s390x",
-    "sh",
-];
-
-impl Arch {
-    pub(crate) const EVERY: [(Arch, &'static str); 6] = [
-        (Arch::X86_64, "x86_64"),
-        (Arch::X86, "x86"),
-        (Arch::X32, "x32"),
-        (Arch::Aarch64, "aarch64"),
-        (Arch::Arm, "arm"),
-        (Arch::Native, "native"),
-    ];
-
-    pub(crate) fn parse(name: &str) -> Option<Arch> {
-        let own = Self::EVERY.into_iter().find(|(_, n)| *n == name).map(|(arch, _)| arch);
-        own.or_else(|| FOREIGN.into_iter().find(|n| *n == name).map(Arch::Foreign))
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Arch::Foreign(name) => name,
-            _ => Self::EVERY.into_iter().find(|(a, _)| *a == self).map_or("", |(_, name)| name),
-        }
-    }
-
-    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-        Self::EVERY.into_iter().map(|(_, name)| name).chain(FOREIGN)
-    }
-
-    /// The machine that can run calls of this architecture.
-    pub(crate) fn machine(self) -> &'static str {
-        match self {
-            Arch::X86_64 | Arch::X86 | Arch::X32 => "x86_64",
-            Arch::Aarch64 | Arch::Arm => "aarch64",
-            Arch::Native => "native",
-            Arch::Foreign(name) => name,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Op {
     /// Equal to one of the values.
     Eq,
@@ -121,46 +51,12 @@ pub(crate) struct Condition {
     pub(crate) values: Vec<u64>,
 }
 
-/// The hosts for which a rule exists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct HostNeeds {
-    /// The machine's own architecture is one of these; empty for any,
-    pub(crate) when: Vec<Arch>,
-    /// and none of these.
-    pub(crate) unless: Vec<Arch>,
-    /// Linux at least of this version,
-    pub(crate) min_kernel: Option<(u16, u16)>,
-    /// and older than this one.
-    pub(crate) below_kernel: Option<(u16, u16)>,
-}
-
-impl HostNeeds {
-    pub(crate) fn met_on(&self, machine: &str, kernel: impl Fn() -> (u16, u16)) -> bool {
-        let named = |list: &[Arch]| list.iter().any(|arch| arch.name() == machine);
-        (self.when.is_empty() || named(&self.when))
-            && !named(&self.unless)
-            && self.min_kernel.is_none_or(|least| kernel() >= least)
-            && self.below_kernel.is_none_or(|end| kernel() < end)
-    }
-
-    pub(crate) fn on_kernel(&self) -> bool {
-        self.min_kernel.is_some() || self.below_kernel.is_some()
-    }
-}
-
-/// Of the running kernel; 0.0 where it cannot be told, so that nothing is taken to be there.
-pub(crate) fn running_kernel() -> (u16, u16) {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     /// The group's.
     pub(crate) name: String,
-    /// Its name, file and line, for messages.
-    pub(crate) origin: String,
+    /// File and line.
+    pub(crate) place: String,
     pub(crate) action: Action,
     pub(crate) syscalls: Vec<String>,
     /// All must hold.
@@ -179,6 +75,36 @@ pub(crate) struct Rule {
     pub(crate) merged: bool,
     /// What a higher layer says of a call goes before what lower ones say.
     pub(crate) layer: u16,
+}
+
+impl Rule {
+    /// Its name, or else the first call that it is about.
+    pub(crate) fn label(&self) -> &str {
+        match (&self.name[..], &self.syscalls[..]) {
+            ("", [first, ..]) => first,
+            (name, _) => name,
+        }
+    }
+
+    /// Its name, file and line, for messages.
+    pub(crate) fn origin(&self) -> String {
+        format!("\"{}\" ({})", self.label(), self.place)
+    }
+}
+
+impl Condition {
+    pub(crate) fn holds(&self, args: &[u64; 6]) -> bool {
+        let found = args[usize::from(self.index)] & self.mask;
+        let value = self.values[0];
+        match self.op {
+            Op::Eq => self.values.contains(&found),
+            Op::Ne => !self.values.contains(&found),
+            Op::Lt => found < value,
+            Op::Le => found <= value,
+            Op::Gt => found > value,
+            Op::Ge => found >= value,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,30 +142,59 @@ impl Policy {
 
     /// The verdict for each call that has a rule; the others get the default action.
     pub(crate) fn verdicts(&self, caps: CapSet) -> Result<BTreeMap<&str, Verdict>, Contradiction> {
-        let mut merged: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
-        let top = self.rules.iter().map(|r| r.layer).max().unwrap_or(0);
-        for layer in (0..=top).rev() {
-            for (name, draft) in self.layer(layer, caps)? {
-                merged.entry(name).or_default().lay_over(draft);
-            }
-        }
-        Ok(merged
+        let verdict = |draft: Draft<'_>| {
+            let cases = draft.cases.into_iter().map(|r| (r.conditions.clone(), r.action));
+            let otherwise = draft.otherwise.map_or(self.default, |rule| rule.action);
+            Verdict { cases: cases.collect(), otherwise }
+        };
+        Ok(self
+            .drafts(caps, None)?
             .into_iter()
-            .map(|(name, draft)| {
-                let cases = draft.cases.into_iter().map(|r| (r.conditions.clone(), r.action));
-                let otherwise = draft.otherwise.map_or(self.default, |rule| rule.action);
-                (name, Verdict { cases: cases.collect(), otherwise })
-            })
+            .map(|(name, draft)| (name, verdict(draft)))
             .collect())
     }
 
+    /// The rule that decides about a call; `None` where the default does.
+    pub(crate) fn decider(
+        &self,
+        caps: CapSet,
+        call: &str,
+        args: &[u64; 6],
+    ) -> Result<Option<&Rule>, Contradiction> {
+        let mut drafts = self.drafts(caps, Some(call))?;
+        let Some(draft) = drafts.remove(call) else { return Ok(None) };
+        let case = draft.cases.into_iter().find(|r| r.conditions.iter().all(|c| c.holds(args)));
+        Ok(case.or(draft.otherwise))
+    }
+
+    /// The rules about each call, or about one, of all layers.
+    fn drafts(
+        &self,
+        caps: CapSet,
+        call: Option<&str>,
+    ) -> Result<BTreeMap<&str, Draft<'_>>, Contradiction> {
+        let mut merged: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
+        let top = self.rules.iter().map(|r| r.layer).max().unwrap_or(0);
+        for layer in (0..=top).rev() {
+            for (name, draft) in self.layer(layer, caps, call)? {
+                merged.entry(name).or_default().lay_over(draft);
+            }
+        }
+        Ok(merged)
+    }
+
     /// What the rules of one layer say; they must agree.
-    fn layer(&self, layer: u16, caps: CapSet) -> Result<BTreeMap<&str, Draft<'_>>, Contradiction> {
+    fn layer(
+        &self,
+        layer: u16,
+        caps: CapSet,
+        call: Option<&str>,
+    ) -> Result<BTreeMap<&str, Draft<'_>>, Contradiction> {
         let mut drafts: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
         // Runtimes hand libseccomp no rule that says what the default says.
         let idle = |r: &Rule| r.merged && r.action == self.default;
         for rule in self.active(caps).filter(|r| r.layer == layer && !idle(r)) {
-            for name in &rule.syscalls {
+            for name in rule.syscalls.iter().filter(|n| call.is_none_or(|call| call == **n)) {
                 let draft = drafts.entry(name).or_default();
                 let earlier = if rule.conditions.is_empty() {
                     *draft.otherwise.get_or_insert(rule)
@@ -255,8 +210,8 @@ impl Policy {
                 if earlier.action != rule.action && !rule.merged {
                     return Err(Contradiction {
                         syscall: name.clone(),
-                        first: earlier.origin.clone(),
-                        second: rule.origin.clone(),
+                        first: earlier.origin(),
+                        second: rule.origin(),
                     });
                 }
             }
@@ -317,7 +272,7 @@ mod tests {
     fn rule(origin: &str, action: Action, when: CapSet, unless: CapSet) -> Rule {
         Rule {
             name: origin.into(),
-            origin: origin.into(),
+            place: "here".into(),
             action,
             syscalls: vec!["mount".into()],
             conditions: vec![],
@@ -384,7 +339,7 @@ mod tests {
             ],
         };
         let clash = policy.verdicts(CapSet::EMPTY).unwrap_err();
-        assert_eq!((clash.syscall.as_str(), clash.first.as_str()), ("mount", "one"));
-        assert_eq!(clash.second, "two");
+        assert_eq!((clash.syscall.as_str(), clash.first.as_str()), ("mount", "\"one\" (here)"));
+        assert_eq!(clash.second, "\"two\" (here)");
     }
 }

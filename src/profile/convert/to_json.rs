@@ -50,7 +50,7 @@ pub(super) fn text(filter: &FilterDocument, oci: bool) -> Result<String> {
             let what = format!(
                 "group {} depends on capabilities, machine or kernel, which the runtime-spec's format \
                  cannot say",
-                rule.origin
+                rule.origin()
             );
             return Err(Impossible { what, docker_can: true });
         }
@@ -126,7 +126,7 @@ fn alternatives(rule: &Rule) -> Result<Vec<Vec<Arg>>> {
         options.push(comparisons(condition).ok_or_else(|| {
             Impossible::new(format!(
                 "group {} compares in a way that JSON does not have: {}",
-                rule.origin,
+                rule.origin(),
                 crate::profile::rows::condition(condition)
             ))
         })?);
@@ -142,7 +142,7 @@ fn alternatives(rule: &Rule) -> Result<Vec<Vec<Arg>>> {
     if repeated {
         let what = format!(
             "group {} compares one argument twice, and JSON cannot ask for both",
-            rule.origin
+            rule.origin()
         );
         return Err(Impossible::new(what));
     }
@@ -193,7 +193,8 @@ fn same_without_order(rules: &[Rule], default: Action) -> Result<()> {
                 return Err(Impossible::new(format!(
                     "groups {} and {} say different things about {call} for different arguments, and JSON \
                      cannot say which goes first",
-                    a.origin, b.origin
+                    a.origin(),
+                    b.origin()
                 )));
             }
         }

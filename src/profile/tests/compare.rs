@@ -78,7 +78,7 @@ fn walk(granted: CapSet, other: &Policy, mut visit: impl FnMut(&str, Data, bool,
 
 /// What a start makes of podman's file is what podman's runtime makes of it.
 #[test]
-fn podmans_file_means_here_what_it_means_there() {
+fn slow_podmans_file_means_here_what_it_means_there() {
     let Some(theirs) = theirs() else { return };
     let mut sets = vec![base_caps(), CapSet::EMPTY, CapSet::ALL];
     sets.extend(relevant(&theirs.rules).names().map(|name| base_caps().union(caps(name))));

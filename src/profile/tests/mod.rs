@@ -9,6 +9,7 @@ mod interpreter;
 mod json_schema;
 mod layering;
 mod loading;
+mod trial;
 
 use super::capability::CapSet;
 use super::compile::{Compiled, compile};
