@@ -160,8 +160,7 @@ fn agents_and_session_sockets_are_absent() {
 /// Attempts that need system calls of their own are made by `sbx-probe`, a static program that prints what
 /// it could do as JSON: the name of each attempt with "ok" or the name of an errno.
 mod probe {
-    use std::path::PathBuf;
-
+    use super::common::probe::attempts;
     use super::common::{World, skip};
 
     /// Row K1: refused by the default profile with EPERM, natively and through `int 0x80`.
@@ -222,32 +221,29 @@ mod probe {
         own.or_else(|| DENIED.contains(&name).then_some("EPERM"))
     }
 
-    fn probe() -> Option<PathBuf> {
-        std::env::var_os("SBX_PROBE").map(PathBuf::from).filter(|path| path.is_file())
-    }
-
-    /// Runs the probe with `flags`, in the image, the host's root or a directory; it writes to a file,
-    /// since with `-t` its output is a terminal's.
-    fn attempts(world: &World, flags: &[&str], root: &[&str]) -> Option<serde_json::Value> {
-        let probe = probe()?;
-        let out = world.folder();
-        super::common::world::chmod(&out, 0o777);
-        let program = format!("{}:/tmp/probe:ro", probe.display());
-        let folder = format!("{}:/tmp/out", out.display());
-        world
-            .sbx(["run", "--rm", "--tmpfs", "/tmp:exec", "-v", &program, "-v", &folder])
-            .args(flags)
-            .args(root)
-            .args(["sh", "-c", "/tmp/probe >/tmp/out/json"])
-            .ok();
-        let text = std::fs::read_to_string(out.join("json")).expect("the probe's output");
-        Some(serde_json::from_str(&text).expect("the probe prints JSON"))
-    }
-
     #[track_caller]
     fn expect(found: &serde_json::Value, table: &str, name: &str, expected: &str) {
         let got = found[table][name].as_str();
         assert_eq!(got, Some(expected), "{table}: {name}");
+    }
+
+    /// `tests/profiles/default.txt` has what is asserted here.
+    #[test]
+    fn the_default_profiles_table_says_the_same() {
+        let path = super::common::source_tree().join("tests/profiles/default.txt");
+        let table = std::fs::read_to_string(path).expect("the table");
+        let has = |section: &str, name: &str, answer: &str| {
+            let line = format!("{section}: {name} = {answer}");
+            assert!(table.lines().any(|l| l == line), "{line} is not in the table");
+        };
+        for (section, own) in [("native", &NATIVE[..]), ("int80", &INT80[..])] {
+            for name in DENIED.into_iter().chain(DENIED_ANYWAY) {
+                has(section, name, "EPERM");
+            }
+            for (name, answer) in own {
+                has(section, name, answer);
+            }
+        }
     }
 
     #[test]

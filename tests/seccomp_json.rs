@@ -110,8 +110,7 @@ fn a_program_may_handle_a_trap() {
 #[test]
 fn a_thread_or_its_process_is_killed() {
     let world = World::new();
-    let probe = std::env::var_os("SBX_PROBE").map(PathBuf::from).filter(|path| path.is_file());
-    let Some(probe) = probe else { skip!("sbx-probe is not built") };
+    let Some(probe) = common::probe::path() else { skip!("sbx-probe is not built") };
     let program = format!("{}:/opt/probe:ro", probe.display());
     for (action, in_thread) in [("kill-thread", "ok"), ("kill", "signal 31"), ("trap", "signal 31")]
     {

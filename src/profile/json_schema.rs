@@ -46,6 +46,11 @@ pub(crate) fn schema() -> Value {
                 json!({"type": "string", "examples": ["none", "host"]}),
             )]),
         ),
+        (
+            "landlock",
+            "Files, ports and scopes that Landlock leaves; what no key speaks of is not restricted.",
+            landlock(),
+        ),
         ("env", "Variables of the program.", env()),
         (
             "seccomp",
@@ -57,6 +62,33 @@ pub(crate) fn schema() -> Value {
     top["title"] = json!("sbx profile");
     top["required"] = json!(["version"]);
     top
+}
+
+fn landlock() -> Value {
+    let path = json!({"type": "string", "pattern": "^/"});
+    let ports =
+        || json!({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 65535}});
+    table(vec![
+        (
+            "need",
+            "Whether a start fails where the kernel cannot do it.",
+            json!({"enum": ["required", "best-effort"]}),
+        ),
+        ("read", "Paths below which files and directories may be read.", inheriting(&path)),
+        (
+            "write",
+            "Paths below which files may be written, made, moved and removed.",
+            inheriting(&path),
+        ),
+        ("execute", "Paths below which programs may be executed.", inheriting(&path)),
+        ("bind-ports", "TCP ports that may be bound.", ports()),
+        ("connect-ports", "TCP ports that may be connected to.", ports()),
+        (
+            "scopes",
+            "What is out of reach outside of the sandbox.",
+            json!({"type": "array", "items": {"enum": ["abstract-unix-socket", "signal"]}}),
+        ),
+    ])
 }
 
 /// A table that has these keys and no others.

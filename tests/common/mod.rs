@@ -8,6 +8,7 @@ pub(crate) mod fifo;
 pub(crate) mod fixture;
 pub(crate) mod leaks;
 pub(crate) mod podman;
+pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod scripted;

@@ -107,6 +107,15 @@ mounts = { read-only-root = true, tmpfs = ["/a"], volumes = ["...", "a:/b"] }
 namespaces = { user = "keep-id" }
 network = { mode = "none" }
 env = { set = { A = "b" }, pass = ["C"] }
+[landlock]
+need = "best-effort"
+read = ["/usr"]
+write = ["...", "/tmp"]
+execute = ["/usr"]
+bind-ports = [80]
+connect-ports = []
+scopes = ["abstract-unix-socket", "signal"]
+
 [seccomp]
 default = "errno"
 default-errno = 41
@@ -162,6 +171,10 @@ fn what_is_not_read_is_not_valid() {
         ("tmpfs", "tempfs"),
         ("user =", "users ="),
         ("mode =", "modes ="),
+        ("need = \"best-effort\"", "need = \"maybe\""),
+        ("bind-ports", "bind-port"),
+        ("[80]", "[65536]"),
+        ("\"signal\"", "\"signals\""),
         ("pass =", "passed ="),
         ("default =", "defaults ="),
         ("default = \"errno\"", "default = \"error\""),

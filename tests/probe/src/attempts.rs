@@ -3,7 +3,7 @@
 use crate::names;
 use crate::sys::{Outcome, apart, call, call32, leave};
 
-type Results = Vec<(String, String)>;
+pub(crate) type Results = Vec<(String, String)>;
 
 const NEWUSER: u64 = 0x1000_0000;
 const SIGCHLD: u64 = 17;
@@ -152,7 +152,7 @@ pub(crate) fn x32() -> Results {
         .collect()
 }
 
-fn padded<T: Copy + Default, const N: usize>(args: &[T]) -> [T; N] {
+pub(crate) fn padded<T: Copy + Default, const N: usize>(args: &[T]) -> [T; N] {
     let mut all = [T::default(); N];
     all[..args.len()].copy_from_slice(args);
     all
@@ -163,7 +163,7 @@ pub(crate) fn result(name: &str, attempt: impl FnOnce() -> Outcome) -> (String, 
 }
 
 /// After a clone that copies the process, as fork does.
-fn child_ends(outcome: Outcome) -> Outcome {
+pub(crate) fn child_ends(outcome: Outcome) -> Outcome {
     if outcome == Ok(0) {
         leave(0);
     }

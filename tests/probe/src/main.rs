@@ -1,6 +1,6 @@
 //! Tries what a sandbox must refuse and prints what happened, as JSON:
 //!
-//! `{"native": {NAME: RESULT, …}, "int80": {…}, "x32": {…}, "files": {…}, "status": {…}}`
+//! `{"native": {NAME: RESULT, …}, "int80": {…}, "x32": {…}, "more": {…}, "more32": {…}, "files": {…}, "status": {…}}`
 //!
 //! A result is `ok`, an error's name, or a signal's number as `signal 11`. Every attempt is harmless
 //! where it is permitted: its arguments are null or invalid, so that a call which gets past a filter
@@ -10,6 +10,7 @@
 
 mod attempts;
 mod files;
+mod more;
 mod names;
 mod sys;
 mod tree;
@@ -62,6 +63,8 @@ fn main() -> std::io::Result<()> {
         ("native", attempts::native()),
         ("int80", attempts::int80()),
         ("x32", attempts::x32()),
+        ("more", more::native()),
+        ("more32", more::int80()),
         ("files", files::all()),
         ("status", status()),
     ];

@@ -106,3 +106,23 @@ pub(crate) fn xattrs(path: &CStr) -> std::io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     list.sort_unstable();
     Ok(list)
 }
+
+/// A child that waits for its end.
+pub(crate) fn pausing() -> Result<i32, i32> {
+    // SAFETY: as above, this process has one thread.
+    match unsafe { libc::fork() } {
+        0 => loop {
+            // SAFETY: pause takes no arguments.
+            unsafe { libc::pause() };
+        },
+        child if child < 0 => Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)),
+        child => Ok(child),
+    }
+}
+
+/// Ends a child of this process.
+pub(crate) fn killed(child: i32) {
+    // SAFETY: the child has not been waited for, so that the id is its own.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+    wait(child);
+}
