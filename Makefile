@@ -1,9 +1,10 @@
 # The front door. What each target does is in scripts/, one file each.
-.PHONY: help run test check release bench docs lint clean
+.PHONY: help run test test-vm check release bench docs lint clean
 
 help:
 	@echo 'make run      from a fresh Debian or Ubuntu to a running sandbox'
 	@echo 'make test     every test, on the static release binary, as an unprivileged user'
+	@echo 'make test-vm  those of them that need systemd, AppArmor or SELinux, in a virtual machine'
 	@echo 'make check    the quick tests, on the debug binary'
 	@echo 'make lint     format, clippy, shell scripts, dependencies'
 	@echo 'make release  the static binary: target/dist/sbx'
@@ -15,6 +16,10 @@ run:
 
 test:
 	@scripts/test.sh all
+	@scripts/test-vm.sh all
+
+test-vm:
+	@scripts/test-vm.sh all
 
 check:
 	@scripts/test.sh quick

@@ -13,6 +13,7 @@ say "clippy"
 cargo clippy --locked --workspace --all-targets -- -D warnings
 say "scripts"
 # shellcheck disable=SC2046 # our own file names hold no blanks
-shellcheck -x $(git -c "safe.directory=$PWD" ls-files 'scripts/*.sh' 'benches/*.sh' .ci/run)
+shellcheck -x $(git -c "safe.directory=$PWD" ls-files 'scripts/*.sh' 'benches/*.sh' \
+    'tests/vm/guest/*' ':!*.service' .ci/run)
 say "dependencies"
 scripts/deny.sh

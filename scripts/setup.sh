@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes this machine ready: packages, device modes, and as root the unprivileged user.
-# Usage: setup.sh run|test|lint|bench
+# Usage: setup.sh run|test|vm|lint|bench
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -42,6 +42,11 @@ test)
         golang-github-containers-common openssl curl
     need_tool docker-registry usr/bin/docker-registry
     ;;
+vm)
+    # Nothing on this machine runs sbx: no user, no devices.
+    need_packages mmdebstrap qemu-system-x86 e2fsprogs apparmor
+    exit 0
+    ;;
 lint)
     need_packages shellcheck git
     exit 0
@@ -52,7 +57,7 @@ bench)
     need_tool docker-registry usr/bin/docker-registry
     ;;
 *)
-    die "usage: setup.sh run|test|lint|bench"
+    die "usage: setup.sh run|test|vm|lint|bench"
     ;;
 esac
 open_devices

@@ -33,7 +33,8 @@ CARGO_TERM_COLOR=never cargo test --locked --workspace --no-run 2>target/test-bu
     cat target/test-build.log >&2
     exit 1
 }
-sed -n 's/^ *Executable .*(\(.*\))$/\1/p' target/test-build.log >"$list"
+# The tests of the virtual machine are run in it, by test-vm.sh.
+sed -n 's/^ *Executable .*(\(.*\))$/\1/p' target/test-build.log | grep -v '/vm-[^/]*$' >"$list"
 [ -s "$list" ] || die "cargo named no test executable; its output is in target/test-build.log"
 if [ -d tests/probe ]; then
     cargo build --locked --release -p sbx-probe
