@@ -168,6 +168,8 @@ fn literal(settings: &Settings) -> Result<String> {
         env_set,
         env_pass,
         landlock,
+        apparmor_label,
+        apparmor_best_effort,
     } = settings;
     let word = |value: &Option<String>| match value {
         Some(value) => format!("Some({value:?}.to_owned())"),
@@ -188,6 +190,8 @@ fn literal(settings: &Settings) -> Result<String> {
     writeln!(out, "read_only_root: {read_only_root:?}, tmpfs: {},", words(tmpfs))?;
     writeln!(out, "volumes: {}, user_namespace: {},", words(volumes), word(user_namespace))?;
     writeln!(out, "network: {}, env_pass: {},", word(network), words(env_pass))?;
+    writeln!(out, "apparmor_label: {}, ", word(apparmor_label))?;
+    writeln!(out, "apparmor_best_effort: {apparmor_best_effort:?},")?;
     writeln!(out, "env_set: pairs(&{env_set:?}), landlock: {} }}", landlock_literal(landlock)?)?;
     Ok(out)
 }

@@ -273,7 +273,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l gidmap -d 'Map group ids
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -d 'Network: none or host' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l add-host -d 'Add a line to /etc/hosts: NAME:ADDRESS' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -d 'Profile: a built-in name, a name of yours, or a file; of several, later ones are laid over' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges[=false], mask=PATH:..., unmask=ALL|PATH:...' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l security-opt -d 'seccomp=FILE|unconfined, apparmor=LABEL|unconfined, no-new-privileges[=false], mask=PATH:..., unmask=ALL|PATH:...' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-add -d 'Add a capability, or ALL' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-drop -d 'Drop a capability, or ALL' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l sysctl -d 'Set a kernel parameter of the sandbox\'s own namespaces' -r

@@ -57,7 +57,9 @@ trap 'rm -rf "$work"' EXIT
 pack() {
     share=$work/share
     rm -rf "$share"
-    mkdir -p "$share/bin"
+    mkdir -p "$share/bin" "$share/apparmor.d"
+    cp profiles/apparmor/* "$share/apparmor.d/"
+    cp tests/vm/guest/apparmor "$share/apparmor.d/sbx-vm"
     cp tests/vm/guest/prepare tests/vm/guest/run "$share/"
     cp "$binary" "target/$TARGET/release/sbx-probe" "$share/bin/"
     cp "$exe" "$share/bin/vm"

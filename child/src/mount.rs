@@ -9,10 +9,9 @@ use crate::path::{self, LINKS_MAX, PROC_SUPER_MAGIC};
 use crate::process::send_fd;
 use crate::run::State;
 use crate::sys::{
-    self, EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR, ESTALE, EXDEV, Errno, Result, call, nr,
+    self, EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR, EPERM, ESTALE, EXDEV, Errno, Result, call, nr,
 };
 
-const EPERM: Errno = Errno(1);
 const EBUSY: Errno = Errno(16);
 
 /// `umount(2)`.

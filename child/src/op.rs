@@ -257,6 +257,9 @@ pub enum Op<'a> {
         path: &'a CStr,
         content: &'a [u8],
     },
+    /// The AppArmor label that `Exec` changes to, as `exec LABEL`; see `proc_pid_attr(5)`. A process that
+    /// is forked inherits it.
+    ExecLabel(&'a [u8]),
     /// `fchownat(2)`, not following a link.
     Chown {
         dir: Slot,

@@ -1,9 +1,10 @@
 //! Identity, privileges, terminal and exec.
 
 use crate::op::Slot;
+use crate::path::PROC_SUPER_MAGIC;
 use crate::run::State;
 use crate::sys::{
-    self, EACCES, EINTR, EINVAL, ENOENT, ENOTDIR, EOWNERDEAD, Errno, Result, call, nr,
+    self, EACCES, EINTR, EINVAL, ENOENT, ENOTDIR, EOWNERDEAD, EPERM, Errno, Result, call, nr,
 };
 
 const PR_SET_PDEATHSIG: usize = 1;
@@ -169,6 +170,23 @@ pub(crate) fn capabilities(caps: u64) -> Result<()> {
 
 pub(crate) fn no_new_privs() -> Result<()> {
     sys::prctl(PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)
+}
+
+/// A procfs it must be, and nothing mounted in it: elsewhere the write would succeed and confine nothing
+/// (CVE-2019-16884).
+pub(crate) fn exec_label(line: &[u8]) -> Result<()> {
+    let flags = sys::O_PATH | sys::O_DIRECTORY;
+    let proc = sys::openat2(sys::AT_FDCWD, c"/proc", flags, 0, sys::RESOLVE_NO_SYMLINKS)?;
+    if sys::filesystem_magic(proc)? != PROC_SUPER_MAGIC {
+        return Err(EPERM);
+    }
+    let rules = sys::RESOLVE_NO_XDEV | sys::RESOLVE_NO_MAGICLINKS;
+    let path = c"thread-self/attr/apparmor/exec";
+    let file = sys::openat2(proc, path, sys::O_WRONLY, 0, rules)?;
+    sys::close(proc);
+    let written = sys::write_all(file, line);
+    sys::close(file);
+    written
 }
 
 pub(crate) fn seccomp(filter: &[u8]) -> Result<()> {

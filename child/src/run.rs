@@ -175,6 +175,7 @@ fn execute(op: &Op<'_>, program: &Program<'_>, state: &mut State) -> Result<()> 
             mount::write_file(state.fd(dir)?, path, content, mode)
         }
         Op::Sysctl { root, path, content } => mount::sysctl(state.fd(root)?, path, content),
+        Op::ExecLabel(line) => process::exec_label(line),
         Op::Chown { dir, path, uid, gid } => {
             let dir = state.fd(dir)?;
             call!(nr::FCHOWNAT, dir, path.as_ptr(), uid, gid, sys::AT_SYMLINK_NOFOLLOW).map(drop)

@@ -8,6 +8,7 @@ use crate::op::Stack;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub i32);
 
+pub(crate) const EPERM: Errno = Errno(1);
 pub(crate) const ENOENT: Errno = Errno(2);
 pub(crate) const EINTR: Errno = Errno(4);
 pub(crate) const ECHILD: Errno = Errno(10);
@@ -140,6 +141,7 @@ pub(crate) const O_CLOEXEC: u64 = 0o2_000_000;
 pub(crate) const O_PATH: u64 = 0o10_000_000;
 
 /// `openat2(2)`.
+pub(crate) const RESOLVE_NO_XDEV: u64 = 0x01;
 pub(crate) const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 pub(crate) const RESOLVE_NO_SYMLINKS: u64 = 0x04;
 pub(crate) const RESOLVE_IN_ROOT: u64 = 0x10;

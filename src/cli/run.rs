@@ -158,7 +158,7 @@ pub(crate) struct RunArgs {
     /// Profile: a built-in name, a name of yours, or a file; of several, later ones are laid over
     #[arg(long, value_name = "NAME|FILE", help_heading = "Isolation")]
     pub(crate) profile: Vec<OsString>,
-    /// seccomp=FILE|unconfined, no-new-privileges[=false], mask=PATH:..., unmask=ALL|PATH:...
+    /// seccomp=FILE|unconfined, apparmor=LABEL|unconfined, no-new-privileges[=false], mask=PATH:..., unmask=ALL|PATH:...
     #[arg(long, value_name = "OPTION", help_heading = "Isolation")]
     pub(crate) security_opt: Vec<String>,
     /// Add a capability, or ALL

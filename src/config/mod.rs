@@ -5,6 +5,7 @@ mod file;
 mod hosts;
 mod mount;
 mod request;
+mod security;
 mod user;
 mod userns;
 mod values;

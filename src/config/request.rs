@@ -13,6 +13,7 @@ use super::env::{self, Variable};
 use super::file::ConfigFile;
 use super::hosts::{self, HostLine};
 use super::mount::{self, MountRequest};
+use super::security::{self, AppArmor, Security};
 use super::user::UserSpec;
 use super::userns::Userns;
 use super::values;
@@ -42,16 +43,6 @@ pub(crate) enum Network {
 pub(crate) enum Keep {
     Remove,
     Keep,
-}
-
-/// `--security-opt`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Security {
-    pub(crate) seccomp: Option<OsString>,
-    pub(crate) no_new_privileges: Option<bool>,
-    pub(crate) mask: Vec<String>,
-    pub(crate) unmask: Vec<String>,
-    pub(crate) unmask_all: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +77,7 @@ pub(crate) struct Request {
     pub(crate) add_hosts: Vec<HostLine>,
     pub(crate) no_hosts: bool,
     pub(crate) security: Security,
+    pub(crate) apparmor: Option<Sourced<AppArmor>>,
     pub(crate) cap_add: Vec<String>,
     pub(crate) cap_drop: Vec<String>,
     pub(crate) sysctls: Vec<(String, String)>,
@@ -172,6 +164,7 @@ impl Request {
         }
         sort(&mut mounts);
 
+        let security = security::parse(&args.security_opt)?;
         Ok(Request {
             root,
             command,
@@ -235,7 +228,8 @@ impl Request {
             },
             add_hosts: args.add_host.iter().map(|h| hosts::parse(h)).collect::<Result<_>>()?,
             no_hosts: args.no_hosts,
-            security: security(&args.security_opt)?,
+            apparmor: security::apparmor(&security, profile),
+            security,
             cap_add: args.cap_add.clone(),
             cap_drop: args.cap_drop.clone(),
             sysctls: args.sysctl.iter().map(|s| sysctl(s)).collect::<Result<_>>()?,
@@ -271,7 +265,7 @@ pub(crate) fn profiles(args: &RunArgs, file: &ConfigFile) -> Vec<OsString> {
 }
 
 /// A value of the profile.
-fn said<T: Clone>(profile: &Profile, value: &Option<T>) -> Option<Sourced<T>> {
+pub(super) fn said<T: Clone>(profile: &Profile, value: &Option<T>) -> Option<Sourced<T>> {
     let source = || Source::Profile(profile.name.clone());
     value.clone().map(|value| Sourced { value, source: source() })
 }
@@ -403,43 +397,6 @@ fn storage(name: &str) -> Result<Storage> {
         other => Err(Error::new(format!("storage = \"{other}\""), "there is no such back end")
             .fix("storage = \"native\" or \"fuse-overlayfs\"")),
     }
-}
-
-fn security(options: &[String]) -> Result<Security> {
-    let mut out = Security::default();
-    for option in options {
-        // podman takes both separators.
-        let (key, value) = option
-            .split_once(['=', ':'])
-            .map_or((option.as_str(), None), |(key, value)| (key, Some(value)));
-        match (key, value) {
-            ("seccomp", Some(file)) => out.seccomp = Some(file.into()),
-            ("no-new-privileges", None | Some("true")) => out.no_new_privileges = Some(true),
-            ("no-new-privileges", Some("false")) => out.no_new_privileges = Some(false),
-            ("mask", Some(paths)) => out.mask.extend(paths.split(':').map(str::to_owned)),
-            ("unmask", Some("ALL" | "all")) => out.unmask_all = true,
-            ("unmask", Some(paths)) => out.unmask.extend(paths.split(':').map(str::to_owned)),
-            ("apparmor" | "label" | "proc-opts", _) => {
-                return Err(Error::new(
-                    format!("--security-opt {option}"),
-                    format!("{key} is not available yet"),
-                )
-                .fix("leave it out"));
-            }
-            _ => {
-                return Err(Error::new(format!("--security-opt {option}"), "no such option").fix(
-                    "use seccomp=FILE|unconfined, no-new-privileges[=false], mask=PATH or unmask=PATH",
-                ));
-            }
-        }
-    }
-    for path in out.mask.iter().chain(&out.unmask) {
-        if !path.starts_with('/') {
-            return Err(Error::new(format!("--security-opt: {path}"), "not an absolute path")
-                .fix("mask=/proc/kcore"));
-        }
-    }
-    Ok(out)
 }
 
 /// Only parameters that a namespace of the sandbox's own holds can be set without privilege; see

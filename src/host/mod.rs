@@ -1,5 +1,6 @@
 //! What this host offers.
 
+pub(crate) mod apparmor;
 pub(crate) mod dirs;
 pub(crate) mod ids;
 pub(crate) mod prereq;

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use sbx_child::Failure;
 
 use crate::error::{Error, Kind, errno_text};
-use crate::host::prereq;
+use crate::host::{apparmor, prereq};
 use crate::image::platform::Platform;
 use crate::stage::{About, Hint};
 
@@ -104,6 +104,7 @@ pub(crate) fn error(about: &[About], failure: Failure) -> Error {
             Error::new(what, "the caller's own hard limit is lower (getrlimit(2))")
                 .fix("ask for no more than `ulimit -H` shows")
         }
+        (Hint::AppArmor { label }, _) => apparmor::refused(label, failure.errno),
         (_, Errno::ESTALE) => {
             Error::new(what, "another file was put in its place while sbx was starting")
                 .fix("run it again; do not mount from a directory that another sandbox writes to")

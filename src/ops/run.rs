@@ -6,8 +6,8 @@ use crate::cli::registry::Pull;
 use crate::cli::run::RunArgs;
 use crate::config::{self, ConfigFile, MountKind, Request, Root};
 use crate::error::{Context, Result};
-use crate::host::HostFacts;
 use crate::host::dirs::Dirs;
+use crate::host::{HostFacts, apparmor};
 use crate::image::platform::Platform;
 use crate::image::{Image, view};
 use crate::launch::timings::Timings;
@@ -34,6 +34,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     if let Some(choice) = &request.security.seccomp {
         profile = profile.with_seccomp(choice, &dirs)?;
     }
+    settle_apparmor(&mut request)?;
     timings.mark("arguments and profile");
     let when = args.pull.unwrap_or(Pull::Missing);
     let platform = args.platform.as_deref().map(Platform::parse).transpose()?;
@@ -74,6 +75,19 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8> {
         return Ok(0);
     }
     execute(&mut plan, &dirs, &facts, timings, args.timings)
+}
+
+/// A label that this host has not is an error, or where the profile can do without, left out and named.
+fn settle_apparmor(request: &mut Request) -> Result<()> {
+    let Some(wanted) = &request.apparmor else { return Ok(()) };
+    match apparmor::check(&wanted.value.label) {
+        Err(e) if wanted.value.best_effort => {
+            eprintln!("sbx: going on without it, as the profile allows: {e}");
+            request.apparmor = None;
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 fn execute(

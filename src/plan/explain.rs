@@ -91,6 +91,10 @@ fn rows(plan: &Plan, request: &Request, profile: &Profile) -> Vec<(String, Strin
             p.no_new_privileges().unwrap_or(false).to_string(),
             &given(request.security.no_new_privileges.is_some(), "--security-opt", &profile_source),
         );
+        if let Some((label, wanted)) = p.apparmor_profile().as_ref().zip(request.apparmor.as_ref())
+        {
+            row("AppArmor label", label.clone(), &wanted.source);
+        }
         for limit in p.rlimits().iter().flatten() {
             let own = request.ulimits.iter().any(|u| {
                 limit.typ().to_string().eq_ignore_ascii_case(&format!("RLIMIT_{}", u.kind.name()))

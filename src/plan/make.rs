@@ -75,7 +75,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
 
     let set = super::caps::to_oci(caps);
     let none = Capabilities::new();
-    let process = ProcessBuilder::default()
+    let mut process = ProcessBuilder::default()
         .terminal(request.tty)
         .user(
             UserBuilder::default()
@@ -105,6 +105,7 @@ pub(crate) fn make(inputs: &Inputs<'_>) -> Result<Plan> {
         )
         .build()
         .map_err(internal)?;
+    process.set_apparmor_profile(request.apparmor.as_ref().map(|a| a.value.label.clone()));
 
     let (masked, readonly) = paths(request, profile);
     let linux = LinuxBuilder::default()

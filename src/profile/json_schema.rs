@@ -47,6 +47,14 @@ pub(crate) fn schema() -> Value {
             )]),
         ),
         (
+            "apparmor",
+            "The AppArmor profile that confines the program.",
+            table(vec![
+                ("label", "The profile's name, or unconfined.", text()),
+                ("need", "Whether a start fails where it cannot be had.", need()),
+            ]),
+        ),
+        (
             "landlock",
             "Files, ports and scopes that Landlock leaves; what no key speaks of is not restricted.",
             landlock(),
@@ -64,16 +72,16 @@ pub(crate) fn schema() -> Value {
     top
 }
 
+fn need() -> Value {
+    json!({"enum": ["required", "best-effort"]})
+}
+
 fn landlock() -> Value {
     let path = json!({"type": "string", "pattern": "^/"});
     let ports =
         || json!({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 65535}});
     table(vec![
-        (
-            "need",
-            "Whether a start fails where the kernel cannot do it.",
-            json!({"enum": ["required", "best-effort"]}),
-        ),
+        ("need", "Whether a start fails where the kernel cannot do it.", need()),
         ("read", "Paths below which files and directories may be read.", inheriting(&path)),
         (
             "write",

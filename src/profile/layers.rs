@@ -29,6 +29,8 @@ pub(crate) struct Document {
     pub(crate) env_set: Vec<(String, String)>,
     pub(crate) env_pass: Option<List>,
     pub(crate) landlock: LandlockDocument,
+    pub(crate) apparmor_label: Option<String>,
+    pub(crate) apparmor_best_effort: Option<bool>,
     pub(crate) seccomp: Option<FilterDocument>,
 }
 
@@ -151,6 +153,9 @@ pub(crate) struct Settings {
     pub(crate) env_set: Vec<(String, String)>,
     pub(crate) env_pass: Vec<String>,
     pub(crate) landlock: Landlock,
+    pub(crate) apparmor_label: Option<String>,
+    /// The sandbox starts also where the label cannot be had.
+    pub(crate) apparmor_best_effort: Option<bool>,
 }
 
 fn replace<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
@@ -188,6 +193,8 @@ impl Settings {
         replace(&mut self.read_only_root, &document.read_only_root);
         replace(&mut self.user_namespace, &document.user_namespace);
         replace(&mut self.network, &document.network);
+        replace(&mut self.apparmor_label, &document.apparmor_label);
+        replace(&mut self.apparmor_best_effort, &document.apparmor_best_effort);
         if let Some((own, inherits)) = document.capabilities {
             self.capabilities = if inherits { self.capabilities.union(own) } else { own };
         }

@@ -84,6 +84,10 @@ pub(crate) fn document(text: &str, place: &str, sets: Sets) -> Result<Document> 
             scopes: landlock.scopes,
         };
     }
+    if let Some(apparmor) = file.apparmor {
+        out.apparmor_label = apparmor.label.map(|l| at.label(l)).transpose()?;
+        out.apparmor_best_effort = apparmor.need.map(|need| need == schema::Need::BestEffort);
+    }
     if let Some(env) = file.env {
         for (name, value) in env.set.unwrap_or_default() {
             out.env_set.push((at.variable(name)?, value));
@@ -205,6 +209,16 @@ impl Source<'_> {
             return Err(self.problem(name.span(), message, None));
         }
         Ok(name.into_inner())
+    }
+
+    /// `apparmor.d(5)`: names with blanks in them cannot be asked for.
+    fn label(&self, label: Spanned<String>) -> Result<String> {
+        let text = label.get_ref();
+        if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            let message = format!("`{}` is no AppArmor profile's name", text.escape_default());
+            return Err(self.problem(label.span(), message, None));
+        }
+        Ok(label.into_inner())
     }
 
     fn limit(&self, name: &Spanned<String>, limit: &Limit) -> Result<Rlimit> {

@@ -31,6 +31,8 @@ pub(super) fn of(settings: &Settings) -> Vec<Row> {
         env_set,
         env_pass,
         landlock,
+        apparmor_label,
+        apparmor_best_effort,
     } = settings;
     let mut rows = Vec::new();
     let mut row = |key: &str, value: String| rows.push(Row { key: key.to_owned(), value });
@@ -39,10 +41,14 @@ pub(super) fn of(settings: &Settings) -> Vec<Row> {
         ("process.timeout", timeout),
         ("namespaces.user", user_namespace),
         ("network.mode", network),
+        ("apparmor.label", apparmor_label),
     ] {
         if let Some(value) = value {
             row(key, value.clone());
         }
+    }
+    if let Some(value) = apparmor_best_effort {
+        row("apparmor.need", if *value { "best-effort" } else { "required" }.to_owned());
     }
     if let Some(value) = read_only_root {
         row("mounts.read-only-root", value.to_string());

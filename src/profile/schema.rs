@@ -10,6 +10,11 @@ use super::values::{Architectures, Errno, Limit, Number, Values};
 /// Every key and every word of a fixed choice, for suggestions.
 pub(crate) const WORDS: &[&str] = &[
     "version",
+    "apparmor",
+    "label",
+    "need",
+    "required",
+    "best-effort",
     "description",
     "extends",
     "process",
@@ -106,6 +111,7 @@ pub(crate) struct File {
     pub(crate) network: Option<Network>,
     pub(crate) env: Option<Env>,
     pub(crate) landlock: Option<Landlock>,
+    pub(crate) apparmor: Option<AppArmor>,
     pub(crate) seccomp: Option<Seccomp>,
 }
 
@@ -186,6 +192,13 @@ pub(crate) struct Landlock {
 pub(crate) enum Scope {
     AbstractUnixSocket,
     Signal,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct AppArmor {
+    pub(crate) label: Option<Spanned<String>>,
+    pub(crate) need: Option<Need>,
 }
 
 #[derive(Deserialize)]

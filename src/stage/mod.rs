@@ -48,6 +48,9 @@ pub(crate) enum Hint {
     Workdir,
     Landlock,
     Rlimit,
+    AppArmor {
+        label: String,
+    },
     Exec {
         command: String,
         /// The platform of the image, where it is not this machine's.

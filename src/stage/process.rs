@@ -9,6 +9,7 @@ use sbx_child::{Arguments, Landlock, Op, Port, Rule, Segment};
 use super::root::Root;
 use super::{Hint, Steps, c_path, c_str, leak};
 use crate::error::{Context, Error, Kind, Result};
+use crate::host::apparmor;
 use crate::plan::{Keyring, LandlockPlan, PathRule, Plan, WRITE_FILE, caps};
 use crate::profile::Resource;
 use crate::userns::idmap::{IdMap, to_outside};
@@ -106,6 +107,13 @@ pub(crate) fn finish(steps: &mut Steps, plan: &Plan) -> Result<()> {
         steps.push(Op::NewKeyring, "cannot make a session keyring");
     }
 
+    if let Some(label) = process.apparmor_profile() {
+        // Before the filter, which may deny what this needs. From an unconfined sbx a change of label is
+        // no gain of privileges, so that no_new_privs does not stand in its way.
+        let line = leak(apparmor::line(label));
+        let hint = Hint::AppArmor { label: label.clone() };
+        steps.push_hint(Op::ExecLabel(line), "cannot confine the command", hint);
+    }
     let nnp = process.no_new_privileges().unwrap_or(false);
     let filter = leak(plan.host.filter.program.to_vec());
     let filtered = !filter.is_empty();

@@ -107,6 +107,10 @@ mounts = { read-only-root = true, tmpfs = ["/a"], volumes = ["...", "a:/b"] }
 namespaces = { user = "keep-id" }
 network = { mode = "none" }
 env = { set = { A = "b" }, pass = ["C"] }
+[apparmor]
+label = "sbx-default"
+need = "required"
+
 [landlock]
 need = "best-effort"
 read = ["/usr"]
@@ -172,6 +176,8 @@ fn what_is_not_read_is_not_valid() {
         ("user =", "users ="),
         ("mode =", "modes ="),
         ("need = \"best-effort\"", "need = \"maybe\""),
+        ("need = \"required\"", "need = \"require\""),
+        ("label =", "labels ="),
         ("bind-ports", "bind-port"),
         ("[80]", "[65536]"),
         ("\"signal\"", "\"signals\""),
