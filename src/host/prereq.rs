@@ -60,7 +60,7 @@ pub(crate) fn namespaces(errno: Errno) -> Error {
         && matches!(errno, Errno::EPERM | Errno::EACCES)
     {
         return error("AppArmor lets only named programs make user namespaces on this host")
-            .fix("sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0");
+            .fix(apparmor_profile());
     }
     if sysctl("kernel.unprivileged_userns_clone") == Some(0) {
         return error("kernel.unprivileged_userns_clone is 0")
@@ -81,6 +81,18 @@ pub(crate) fn namespaces(errno: Errno) -> Error {
         }
         _ => Error::of_errno(WHAT, errno as i32),
     }
+}
+
+/// Puts this binary, wherever it is, among the programs that may; what profiles/apparmor/sbx does for one in
+/// /usr/bin. To lift the restriction for all programs would be more than sbx needs.
+fn apparmor_profile() -> String {
+    let own = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/sbx".into());
+    let profile = format!(
+        "abi <abi/4.0>, profile sbx \"{}\" flags=(unconfined) {{ userns, }}",
+        own.display()
+    );
+    let file = "/etc/apparmor.d/sbx";
+    format!("echo '{profile}' | sudo tee {file} && sudo apparmor_parser -r {file}")
 }
 
 /// Why a program that is there could not be started: a limit, more often than not.
