@@ -82,7 +82,7 @@ fn settle_apparmor(request: &mut Request) -> Result<()> {
     let Some(wanted) = &request.apparmor else { return Ok(()) };
     match apparmor::check(&wanted.value.label) {
         Err(e) if wanted.value.best_effort => {
-            eprintln!("sbx: going on without it, as the profile allows: {e}");
+            eprintln!("sbx: warning: left out, as the profile allows: {e}");
             request.apparmor = None;
             Ok(())
         }
