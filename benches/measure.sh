@@ -164,9 +164,41 @@ if [ -s json/podman.json ] && id=$($podman run -d --network none --pull never "$
     $podman rm -f -t 0 "$id" >/dev/null
 fi
 
+# --- The filter --------------------------------------------------------------------------------------------------
+
+# One call ten million times, under the filter that podman ships, given to both: sbx takes the file, crun what sbx
+# makes of it. The kernel remembers what is permitted whatever its arguments, so that hardly a difference is left.
+filter=/usr/share/containers/seccomp.json
+cp bin/probe root/bin/probe
+"$sbx" profile convert --to toml "$filter" >filter.toml
+"$sbx" profile convert --to oci filter.toml >filter.oci.json
+jq --slurpfile filter filter.oci.json '.linux.seccomp = $filter[0] | .process.args = ["probe", "getppid", "10000000"]' \
+    bundle/config.json >filter.config.json
+mkdir -p filtered
+cp filter.config.json filtered/config.json
+ln -sfn "$root" filtered/rootfs
+
+# loop KEY COMMAND: the least of five runs, in nanoseconds a call.
+loop() {
+    key=$1
+    shift
+    for run in 1 2 3 4 5; do
+        "$@" 2>loop.log || { printf '%-22s not measured: %s (run %s)\n' "$key" "$(tail -n 1 loop.log)" "$run" >&2; return 0; }
+    done | sort -n | head -n 1 >"json/$key.ns"
+}
+loop none "$work/bin/probe" getppid 10000000
+loop sbx "$sbx" run --rootfs "$root" --security-opt seccomp="$filter" -- probe getppid 10000000
+loop sbx_default "$sbx" run --rootfs "$root" -- probe getppid 10000000
+loop crun crun --root "$work/run/crun" --cgroup-manager disabled run --bundle "$work/filtered" "bench-filter-$$"
+
+# How many instructions the kernel runs for a call where it remembers nothing.
+printf '%s\n' 'read 0 0 1' 'write 1 0 1' 'openat -100 0 0' 'futex 0 0 0' 'clone3 0 88' |
+    "$sbx" profile test --json default >instructions.json
+
 # --- Report ------------------------------------------------------------------------------------------------------
 
 median() { if [ -s "json/$1.json" ]; then jq '.results[0].median * 1000' "json/$1.json"; else echo null; fi; }
+nanoseconds() { if [ -s "json/$1.ns" ]; then cat "json/$1.ns"; else echo null; fi; }
 memory() { if [ -s "json/$1.pss" ]; then cat "json/$1.pss"; else echo null; fi; }
 
 {
@@ -174,12 +206,16 @@ memory() { if [ -s "json/$1.pss" ]; then cat "json/$1.pss"; else echo null; fi; 
         printf '{"key":"%s","median_ms":%s,"fifty_ms":%s,"beside_kb":%s}\n' \
             "$key" "$(median "$key")" "$(median "fifty_$key")" "$(memory "$key")"
     done
-} | jq -s '
+} | jq -s --slurpfile instructions instructions.json \
+    --argjson none "$(nanoseconds none)" --argjson filtered "$(nanoseconds sbx)" \
+    --argjson default "$(nanoseconds sbx_default)" --argjson crun "$(nanoseconds crun)" '
     def ratio($a; $b): if $a == null or $b == null then null else $a / $b end;
     (map({(.key): del(.key)}) | add) as $m
     | {
         what: "true as the command, whole process; medians in milliseconds, memory as PSS in kB",
         measured: $m,
+        getppid_ns: {none: $none, sbx_podmans_filter: $filtered, crun_podmans_filter: $crun, sbx_default: $default},
+        instructions: ($instructions[0] | map({(.Call): .Instructions}) | add),
         ratios: {
             host_to_bwrap: {value: ratio($m.sbx_host.median_ms; $m.bwrap_host.median_ms), target: 0.6},
             host_to_bwrap_plain: {value: ratio($m.sbx_host.median_ms; $m.bwrap_plain.median_ms)},
@@ -189,6 +225,8 @@ memory() { if [ -s "json/$1.pss" ]; then cat "json/$1.pss"; else echo null; fi; 
             image_tmpfs_to_crun: {value: ratio($m.sbx_image_tmpfs.median_ms; $m.crun.median_ms)},
             fifty_host_to_bwrap: {value: ratio($m.sbx_host.fifty_ms; $m.bwrap_host.fifty_ms)},
             fifty_image_to_crun: {value: ratio($m.sbx_image.fifty_ms; $m.crun.fifty_ms)},
+            filter_to_crun: {value: ratio($filtered; $crun), target: 1.0},
+            filter_to_none: {value: ratio($default; $none)},
             beside_to_conmon: {value: ratio($m.sbx_host.beside_kb; $m.podman.beside_kb)}
         }
     }' >bench.json
@@ -197,6 +235,12 @@ jq -r '
     def show: if . == null then "-" else (. * 100 | round / 100 | tostring) end;
     (["", "median ms", "50 at once ms", "beside kB"] | @tsv),
     (.measured | to_entries[] | [.key, (.value.median_ms | show), (.value.fifty_ms | show), (.value.beside_kb | show)] | @tsv),
+    "",
+    (["getppid, ns a call"] | @tsv),
+    (.getppid_ns | to_entries[] | [.key, (.value | show)] | @tsv),
+    "",
+    (["BPF instructions"] | @tsv),
+    (.instructions | to_entries[] | [.key, (.value | tostring)] | @tsv),
     "",
     (["ratio", "value", "target"] | @tsv),
     (.ratios | to_entries[] | [.key, (.value.value | if . == null then "-" else (. * 1000 | round / 1000 | tostring) end),

@@ -21,6 +21,8 @@ mkdir "$work/bin" "$work/root" "$work/run"
 chmod 700 "$work/run"
 cp "$SBX_BIN" "$work/bin/sbx"
 cp benches/measure.sh "$work/measure.sh"
+cargo build --locked --quiet --release -p sbx-probe
+cp "target/$TARGET/release/sbx-probe" "$work/bin/probe"
 chmod -R a+rX "$work/bin" "$work/measure.sh"
 make_busybox_root "$work/root"
 if is_root; then chown -R "$TEST_USER:" "$work"; fi

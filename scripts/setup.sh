@@ -53,7 +53,7 @@ lint)
     ;;
 bench)
     need_packages uidmap util-linux busybox-static fuse-overlayfs hyperfine jq bubblewrap crun podman conmon \
-        skopeo umoci debootstrap curl
+        skopeo umoci debootstrap curl golang-github-containers-common
     need_tool docker-registry usr/bin/docker-registry
     ;;
 *)

@@ -31,6 +31,8 @@ pub(crate) struct Answer {
     /// As `allow` or `errno EPERM`.
     pub(crate) action: String,
     pub(crate) by: By,
+    /// How many BPF instructions the kernel runs for it, where it does not remember the answer.
+    pub(crate) instructions: usize,
 }
 
 /// What decided.
@@ -97,8 +99,11 @@ impl Trial {
             .collect::<Result<_>>()?;
         let mut all = [0; 6];
         all[..args.len()].copy_from_slice(&args);
-        let (action, by) = self.decide(arch, &name, Data { nr: number, arch: audit, args: all })?;
-        Ok(Answer { call: name, number, arch: arch.name(), args, action: rows::action(action), by })
+        let data = Data { nr: number, arch: audit, args: all };
+        let (action, by) = self.decide(arch, &name, data)?;
+        let action = rows::action(action);
+        let instructions = interpreter::run(&self.program, data).map_or(0, |(_, steps)| steps);
+        Ok(Answer { call: name, number, arch: arch.name(), args, action, by, instructions })
     }
 
     /// By the program; the rules say who, and must agree.

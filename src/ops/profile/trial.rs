@@ -65,6 +65,7 @@ fn as_json(answer: &Answer) -> Value {
         "Action": action,
         "Errno": errno,
         "By": answer.by.to_string(),
+        "Instructions": answer.instructions,
     });
     if let By::Group { name, place } = &answer.by {
         out["Group"] = json!(name);

@@ -6,7 +6,8 @@
 //! where it is permitted: its arguments are null or invalid, so that a call which gets past a filter
 //! fails with another error than the filter's, or what it made is removed again.
 //!
-//! `sbx-probe tree ROOT HIDDEN…` lists a tree instead; see `tree`.
+//! `sbx-probe tree ROOT HIDDEN…` lists a tree instead; see `tree`. `sbx-probe getppid COUNT` makes one
+//! call that often and prints how many nanoseconds each took.
 
 mod attempts;
 mod files;
@@ -58,6 +59,11 @@ fn main() -> std::io::Result<()> {
     {
         let lines = tree::list(std::path::Path::new(root), hidden)?;
         return writeln!(std::io::stdout(), "{}", lines.join("\n"));
+    }
+    if let [word, count] = args.as_slice()
+        && word == "getppid"
+    {
+        return writeln!(std::io::stdout(), "{:.2}", sys::getppid(count.parse().unwrap_or(1)));
     }
     let sections = [
         ("native", attempts::native()),
