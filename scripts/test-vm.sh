@@ -47,7 +47,7 @@ if [ ! -d "$image" ]; then
     mkdir -p target/vm
     as_root rm -rf target/vm/*
     as_root scripts/vm-image.sh "$image"
-    as_root chown -R "$(id -u):" "$image"
+    as_root chown -R "$(id -u):$(id -g)" "$image"
 fi
 
 work=$(mktemp -d /var/tmp/sbx-vm.XXXXXX)
