@@ -83,7 +83,7 @@ impl Store {
         }
     }
 
-    /// Whether there is an image of the name or digest.
+    /// Whether there is an image of the name or digest, though it may not be usable.
     pub(crate) fn has(&self, reference: &str) -> Result<bool> {
         let index = self.index()?;
         Ok(self.by_name(&index, reference).is_some()
@@ -179,13 +179,6 @@ impl Store {
         let index = self.index()?;
         let found = index.manifests.iter().find(|d| d.annotation(REF_NAME) == Some(name));
         found.map(|d| self.manifest(d).map(|m| m.config.digest)).transpose()
-    }
-
-    /// Whether something was found under this name or digest, though it may not be usable.
-    pub(crate) fn has_like(&self, reference: &str) -> Result<bool> {
-        let index = self.index()?;
-        Ok(self.by_name(&index, reference).is_some()
-            || self.by_digest(&index, reference)?.is_some())
     }
 
     /// Whether the image of this full name is the one that `digest` stands for, its manifest's or that of

@@ -29,11 +29,7 @@ pub(crate) fn run(args: &PullArgs) -> Result<u8> {
     for image in &args.images {
         if let Some(file) = Transport::of(image) {
             refuse_access(&args.access, image)?;
-            if let Some(platform) = &platform {
-                let why = "--platform chooses among a registry's images";
-                return Err(Error::new(format!("cannot pull {image} for {platform}"), why)
-                    .fix(format!("leave --platform out: sbx pull {image}")));
-            }
+            refuse_platform(platform.as_ref(), image)?;
             let loaded = super::load::pull(&dirs, file, args.policy, &progress())?;
             loaded.iter().try_for_each(|image| print_line(image.id.hex()))?;
             continue;
@@ -110,11 +106,7 @@ pub(crate) fn for_run(
     config: &ConfigFile,
 ) -> Result<Image> {
     if let Some(file) = Transport::of(name) {
-        if let Some(platform) = platform {
-            let why = "--platform chooses among a registry's images";
-            return Err(Error::new(format!("cannot run {name} for {platform}"), why)
-                .fix("leave --platform out"));
-        }
+        refuse_platform(platform, name)?;
         return super::load::for_run(dirs, name, file, when);
     }
     let store = Store::open(dirs)?;
@@ -123,7 +115,7 @@ pub(crate) fn for_run(
     let missing = match &found {
         Ok(_) if other.is_some() => when != Pull::Never,
         Ok(_) => when == Pull::Always || when == Pull::Newer,
-        Err(_) => when != Pull::Never && !store.has_like(name)?,
+        Err(_) => when != Pull::Never && !store.has(name)?,
     };
     let kept = |found: Result<Image>| match other.clone() {
         Some(other) => Err(other),
@@ -192,6 +184,13 @@ fn places(remote: &Remote, access: Access, config: &ConfigFile) -> Result<Vec<Pl
     }
     places.push(Place { remote: remote.clone(), access });
     Ok(places)
+}
+
+/// No registry chooses among the images of files.
+fn refuse_platform(platform: Option<&Platform>, name: &str) -> Result<()> {
+    let Some(platform) = platform else { return Ok(()) };
+    let why = "--platform chooses among a registry's images";
+    Err(Error::new(format!("cannot use {name} for {platform}"), why).fix("leave --platform out"))
 }
 
 /// Files are not reached through a registry.
